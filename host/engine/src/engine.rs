@@ -1,0 +1,419 @@
+//! The engine: what the API and the daemon call.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use annals_core::error::DriverError;
+use annals_core::json;
+use annals_core::limits::PAYLOAD_BYTES_MAX;
+use annals_core::name::{Category, PluginName, QueryName, TableName};
+use annals_core::place::{ActualRevision, Revision};
+use annals_core::plugin::Context;
+use annals_core::port::event_store::SizeLimit;
+use annals_core::port::guest::ProjectionGuest;
+use annals_core::port::state_store::{StateError as StateStoreError, StateSpace};
+use annals_core::port::{BlobStore, Bus, EventStore, GuestRuntime, StateStores};
+use annals_core::stream::StreamId;
+use annals_core::time::Clock;
+use annals_core::{id, json::InvalidJson};
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::catalog::{ActiveAggregate, Catalog};
+use crate::command::{CommandError, CommandOutcome, CommandRequest};
+use crate::options::EngineOptions;
+use crate::plugins::{
+    InstallError, InstallOutcome, PluginStatus, Registry, RegistryPorts, RestoreError,
+};
+use crate::projection::{Projection, ProjectionPorts, Tables};
+use crate::shard::{Job, Reply, Shard, ShardContext, Work};
+use crate::snapshot::Snapshots;
+use crate::state::{self, AggregateState, StateError};
+use crate::view::{self, RowPage, StateViewReader, ViewAnswer, ViewError, WaitFor};
+
+/// What the engine needs of the world.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Where events are kept.
+    pub store: Arc<dyn EventStore>,
+    /// Where everything that can change is kept.
+    pub states: Arc<dyn StateStores>,
+    /// Where plugin bytes are kept.
+    pub blobs: Arc<dyn BlobStore>,
+    /// How news travels.
+    pub bus: Arc<dyn Bus>,
+    /// What runs plugins.
+    pub runtime: Arc<dyn GuestRuntime>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub ids: Arc<dyn id::IdGenerator>,
+}
+
+/// Why the engine does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The host's state cannot be opened.
+    #[error("the host's state cannot be opened")]
+    State(#[source] StateStoreError),
+    /// The installed plugins cannot be found.
+    #[error(transparent)]
+    Plugins(#[from] RestoreError),
+    /// There is no thread for a shard.
+    #[error("a shard cannot start")]
+    Shard(#[source] std::io::Error),
+}
+
+/// The one namespace of this version.
+const NAMESPACE: &str = "default";
+
+/// Runs commands and projections over the ports.
+#[derive(Debug)]
+pub struct Engine {
+    context: Arc<ShardContext>,
+    registry: Registry,
+    // Emptied when the engine stops.
+    shards: Mutex<Vec<Shard>>,
+    senders: Vec<crate::shard::JobSender>,
+    in_flight: Arc<Semaphore>,
+    queries: Arc<Semaphore>,
+    is_stopping: AtomicBool,
+}
+
+impl Engine {
+    /// Starts shards, installed plugins and projections.
+    ///
+    /// # Errors
+    /// Each variant of [`StartError`].
+    pub async fn start(ports: Ports, options: EngineOptions) -> Result<Self, StartError> {
+        let state = ports.states.open(&StateSpace::Host).await.map_err(StartError::State)?;
+        let context = Arc::new(ShardContext {
+            snapshots: Snapshots::new(state, ports.store.store_id()),
+            store: Arc::clone(&ports.store),
+            catalog: Catalog::default(),
+            clock: Arc::clone(&ports.clock),
+            ids: ports.ids,
+            options: options.clone(),
+            namespace: Arc::from(NAMESPACE),
+        });
+        let registry = Registry::new(RegistryPorts {
+            runtime: ports.runtime,
+            blobs: ports.blobs,
+            store: Arc::clone(&ports.store),
+            clock: ports.clock,
+            projections: ProjectionPorts {
+                store: ports.store,
+                states: ports.states,
+                bus: ports.bus,
+                options: options.clone(),
+            },
+        });
+        registry.restore(&context.catalog).await?;
+        let start = |number| Shard::start(number, Arc::clone(&context)).map_err(StartError::Shard);
+        let shards = (0..options.shards_count.get()).map(start).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            senders: shards.iter().map(Shard::sender).collect(),
+            shards: Mutex::new(shards),
+            registry,
+            in_flight: Arc::new(Semaphore::new(options.commands_in_flight_max)),
+            queries: Arc::new(Semaphore::new(options.queries_in_flight_max)),
+            is_stopping: AtomicBool::new(false),
+            context,
+        })
+    }
+
+    /// The event store, for reads that need no plugin.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.context.store
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.context.clock
+    }
+
+    /// Where new ids come from.
+    #[must_use]
+    pub fn ids(&self) -> &Arc<dyn id::IdGenerator> {
+        &self.context.ids
+    }
+
+    /// Runs a command and waits until its outcome is durable. A rejection is an outcome.
+    ///
+    /// # Errors
+    /// Each variant of [`CommandError`].
+    pub async fn execute(&self, request: CommandRequest) -> Result<CommandOutcome, CommandError> {
+        let active = self.aggregate(&request.aggregate)?;
+        let stream = stream_of(&request.aggregate, &request.id)?;
+        if active.command_index(&request.command).is_none() {
+            return Err(crate::outcome::unknown_command(&active, &request.command));
+        }
+        if request.data.len() > PAYLOAD_BYTES_MAX {
+            return Err(CommandError::TooLarge {
+                what: SizeLimit::PayloadBytes,
+                size: request.data.len(),
+                max: PAYLOAD_BYTES_MAX,
+            });
+        }
+        json::check(&request.data).map_err(|error| not_json(&request, &error))?;
+        self.run(stream, active, |reply| Work::Command(Box::new(request), reply)).await
+    }
+
+    /// The state of a stream now.
+    ///
+    /// # Errors
+    /// [`StateError::NoStream`] when it has no event, [`StateError::Command`].
+    pub async fn state(&self, name: &PluginName, id: &str) -> Result<AggregateState, StateError> {
+        let active = self.aggregate(name)?;
+        let stream = stream_of(name, id)?;
+        let resident = self.run(stream.clone(), active, Work::State).await?;
+        if resident.revision == ActualRevision::NO_EVENT {
+            return Err(StateError::NoStream { stream });
+        }
+        Ok(AggregateState { stream, revision: resident.revision, data: resident.data })
+    }
+
+    /// The state of a stream as it was at `revision` (inclusive).
+    ///
+    /// # Errors
+    /// Each variant of [`StateError`].
+    pub async fn state_at(
+        &self,
+        name: &PluginName,
+        id: &str,
+        revision: Revision,
+    ) -> Result<AggregateState, StateError> {
+        let active = self.aggregate(name)?;
+        let stream = stream_of(name, id)?;
+        let permit = self.permit()?;
+        let state = state::fold_to(&*self.context.store, active, stream, revision).await;
+        drop(permit);
+        state
+    }
+
+    async fn run<T>(
+        &self,
+        stream: StreamId,
+        active: Arc<ActiveAggregate>,
+        work: impl FnOnce(Reply<T>) -> Work,
+    ) -> Result<T, CommandError> {
+        let permit = self.permit()?;
+        let shards = u64::try_from(self.senders.len()).unwrap_or(1).max(1);
+        let index = usize::try_from(stream.stable_hash() % shards).unwrap_or(0);
+        let (reply, answer) = oneshot::channel();
+        let job = Job { stream, active, work: work(reply), permit };
+        let shard = self.senders.get(index).ok_or(CommandError::Stopping)?;
+        shard.send(job).map_err(|_| CommandError::Stopping)?;
+        let ended = || CommandError::Unavailable(DriverError::new("the shard ended early"));
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    fn permit(&self) -> Result<OwnedSemaphorePermit, CommandError> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return Err(CommandError::Stopping);
+        }
+        let in_flight_max = self.context.options.commands_in_flight_max;
+        Arc::clone(&self.in_flight)
+            .try_acquire_owned()
+            .map_err(|_| CommandError::Busy { in_flight_max })
+    }
+
+    fn aggregate(&self, name: &PluginName) -> Result<Arc<ActiveAggregate>, CommandError> {
+        self.context.catalog.get(name).ok_or_else(|| CommandError::UnknownAggregate {
+            aggregate: name.clone(),
+            known: self.context.catalog.names(),
+        })
+    }
+
+    /// Checks, compiles, activates and records a plugin. `name`, when given, must be its own.
+    ///
+    /// # Errors
+    /// Each variant of [`InstallError`]; nothing changed.
+    pub async fn install(
+        &self,
+        name: Option<&PluginName>,
+        bytes: Bytes,
+        principal: Option<Arc<str>>,
+    ) -> Result<(InstallOutcome, PluginStatus), InstallError> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return Err(InstallError::Stopping);
+        }
+        self.registry.install(&self.context.catalog, name, bytes, principal).await
+    }
+
+    /// The installed plugins, in order of name.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<PluginStatus> {
+        self.registry.statuses()
+    }
+
+    /// One installed plugin.
+    #[must_use]
+    pub fn plugin(&self, name: &PluginName) -> Option<PluginStatus> {
+        self.registry.status(name)
+    }
+
+    /// One row of a view; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub async fn view_row(
+        &self,
+        projection: &PluginName,
+        table: &TableName,
+        key: &[u8],
+        wait: Option<WaitFor>,
+    ) -> Result<ViewAnswer<Option<Bytes>>, ViewError> {
+        let projection = self.table_of(projection, table)?;
+        let checkpoint = projection.reached(wait).await?;
+        let value = projection.state.get(table.as_str(), key).await.map_err(ViewError::State)?;
+        Ok(ViewAnswer { value, checkpoint })
+    }
+
+    /// Rows of a view whose keys start with `range.prefix`, in key order.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub async fn view_rows(
+        &self,
+        projection: &PluginName,
+        table: &TableName,
+        range: view::RowRange<'_>,
+        wait: Option<WaitFor>,
+    ) -> Result<ViewAnswer<RowPage>, ViewError> {
+        let projection = self.table_of(projection, table)?;
+        let checkpoint = projection.reached(wait).await?;
+        let value = view::list(&*projection.state, table, range).await?;
+        Ok(ViewAnswer { value, checkpoint })
+    }
+
+    /// Asks a projection a named question; parameters and answer are JSON.
+    ///
+    /// # Errors
+    /// [`ViewError`].
+    pub async fn view_query(
+        &self,
+        name: &PluginName,
+        query: &QueryName,
+        parameters: Bytes,
+        wait: Option<WaitFor>,
+    ) -> Result<ViewAnswer<Bytes>, ViewError> {
+        let projection = self.projection(name)?;
+        if !projection.plugin.inspection().has_queries {
+            return Err(ViewError::UnknownQuery { projection: name.clone(), query: query.clone() });
+        }
+        json::check(&parameters).map_err(|error| ViewError::MalformedQuery {
+            query: query.clone(),
+            message: error.to_string(),
+        })?;
+        let in_flight_max = self.context.options.queries_in_flight_max;
+        let permit = Arc::clone(&self.queries)
+            .try_acquire_owned()
+            .map_err(|_| ViewError::Busy { in_flight_max })?;
+        let checkpoint = projection.reached(wait).await?;
+        let context = self.query_context();
+        let question = query.clone();
+        let answered = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            answer(&projection, &context, &question, &parameters)
+        });
+        let value = answered.await.map_err(|_| ViewError::Stopping)??;
+        Ok(ViewAnswer { value, checkpoint })
+    }
+
+    fn query_context(&self) -> Context {
+        let message_id = self.context.ids.next_uuid();
+        Context {
+            message_id,
+            correlation_id: Arc::from(""),
+            now: self.context.clock.now(),
+            seed: id::seed_of(message_id),
+            namespace: Arc::clone(&self.context.namespace),
+            principal: None,
+        }
+    }
+
+    fn projection(&self, name: &PluginName) -> Result<Arc<Projection>, ViewError> {
+        self.registry.projection(name).ok_or_else(|| ViewError::UnknownProjection {
+            projection: name.clone(),
+            known: self.registry.projection_names(),
+        })
+    }
+
+    fn table_of(&self, name: &PluginName, table: &TableName) -> Result<Arc<Projection>, ViewError> {
+        let projection = self.projection(name)?;
+        if !projection.description.tables.contains(table) {
+            return Err(ViewError::UnknownTable {
+                projection: name.clone(),
+                table: table.clone(),
+                known: projection.description.tables.clone(),
+            });
+        }
+        Ok(projection)
+    }
+
+    /// Deletes every snapshot. Changes nothing but time.
+    ///
+    /// # Errors
+    /// [`StateStoreError`].
+    pub async fn delete_snapshots(&self) -> Result<(), StateStoreError> {
+        self.context.snapshots.clear().await
+    }
+
+    /// Refuses new commands, finishes those in flight, ends projections after their batch, and waits
+    /// until everything accepted is durable. The caller sets a limit on the waiting.
+    pub async fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        let shards = {
+            let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *shards)
+        };
+        for shard in shards {
+            shard.stop().await;
+        }
+        self.registry.stop().await;
+        if let Err(lost) = self.context.store.flush().await {
+            tracing::error!(error = %lost, "the last commits may not be durable");
+        }
+    }
+}
+
+fn answer(
+    projection: &Projection,
+    context: &Context,
+    query: &QueryName,
+    parameters: &[u8],
+) -> Result<Bytes, ViewError> {
+    let mut guest: Box<dyn ProjectionGuest> =
+        projection.plugin.projection().map_err(ViewError::Plugin)?;
+    let tables = Tables::new(&projection.description.tables);
+    let view = Arc::new(StateViewReader::new(Arc::clone(&projection.state), tables));
+    let said = guest.answer(context, query.as_str(), parameters, view);
+    let said = said.map_err(ViewError::Plugin)?;
+    let name = &projection.description.name;
+    let data = said.map_err(|refusal| ViewError::of_refusal(refusal, name, query))?;
+    json::check(&data).map_err(|error| {
+        ViewError::Plugin(annals_core::port::guest::GuestFailure::Contract {
+            plugin: name.to_string(),
+            call: "answer",
+            cause: format!("the answer is {error}"),
+        })
+    })?;
+    Ok(Bytes::from(data))
+}
+
+fn stream_of(aggregate: &PluginName, id: &str) -> Result<StreamId, CommandError> {
+    StreamId::new(&Category::from(aggregate), id).map_err(CommandError::InvalidId)
+}
+
+fn not_json(request: &CommandRequest, error: &InvalidJson) -> CommandError {
+    CommandError::Malformed {
+        command: request.command.clone(),
+        message: error.to_string(),
+        pointer: String::new(),
+        expected: Some("one JSON value".to_owned()),
+    }
+}

@@ -1,0 +1,32 @@
+//! The behaviour of Annals, over the ports of `annals-core` alone.
+//!
+//! ```text
+//!              execute(command)                        query, get, list
+//!                    │                                        │
+//!  ┌─────────────────▼──────────────┐   feed    ┌─────────────▼──────────┐
+//!  │ shard: one per core            │ ────────► │ projection runner      │
+//!  │ resident entities, decide,     │   (the    │ one per projection     │
+//!  │ append, evolve, snapshot       │   store)  │ project, commit rows   │
+//!  └────────────────────────────────┘           └────────────────────────┘
+//! ```
+//!
+//! Start at [`Engine`]. A command goes through [`command`], `shard` and `check`; an event through
+//! `projection` and [`view`]; which plugin is active is the business of [`plugins`].
+
+mod actor;
+mod catalog;
+mod check;
+pub mod command;
+pub mod engine;
+pub mod options;
+mod outcome;
+pub mod plugins;
+pub mod projection;
+mod shard;
+mod snapshot;
+pub mod state;
+pub mod view;
+
+pub use actor::Placement;
+pub use engine::{Engine, Ports, StartError};
+pub use options::EngineOptions;

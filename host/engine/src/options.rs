@@ -1,0 +1,60 @@
+//! What can be set about the engine, and its limits.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::actor::Placement;
+
+/// Settings of an [`Engine`](crate::Engine).
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// How many shards run commands; one per core is best.
+    pub shards_count: NonZeroUsize,
+    /// Most commands accepted and not yet answered; the next is refused as busy.
+    pub commands_in_flight_max: usize,
+    /// How often a command is decided again after another host wrote its stream first.
+    pub command_conflict_retries_max: u32,
+    /// Most entities kept in memory per shard and plugin; the least recently used go first.
+    pub residents_max: NonZeroUsize,
+    /// A snapshot is kept each time a stream grew by this many events.
+    pub snapshot_every_events: u64,
+    /// Most snapshots being written at once per shard; further ones are passed over.
+    pub snapshots_in_flight_max: usize,
+    /// Most events a decision may hold.
+    pub decision_events_max: usize,
+    /// Most events given to a projection at once.
+    pub batch_events_max: usize,
+    /// Most data given to a projection at once, in bytes; one event always fits.
+    pub batch_bytes_max: usize,
+    /// Most writes a projection may answer a batch with.
+    pub batch_writes_max: usize,
+    /// First wait after a projection failed; doubles up to `projection_retry_wait_max`.
+    pub projection_retry_wait: Duration,
+    /// Longest wait after a projection failed.
+    pub projection_retry_wait_max: Duration,
+    /// Most named questions answered at once; the next is refused as busy.
+    pub queries_in_flight_max: usize,
+    /// Where shards and runners run.
+    pub placement: Placement,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            shards_count: NonZeroUsize::MIN,
+            commands_in_flight_max: 16_384,
+            command_conflict_retries_max: 5,
+            residents_max: NonZeroUsize::MIN.saturating_add(49_999),
+            snapshot_every_events: 100,
+            snapshots_in_flight_max: 64,
+            decision_events_max: annals_core::limits::COMMIT_EVENTS_MAX,
+            batch_events_max: 2_000,
+            batch_bytes_max: 4 << 20,
+            batch_writes_max: 10_000,
+            projection_retry_wait: Duration::from_millis(100),
+            projection_retry_wait_max: Duration::from_secs(30),
+            queries_in_flight_max: 64,
+            placement: Placement::Threads,
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Which plugins are installed and active. Plugins are data: installing and activating are events in
+//! the stream `$plugins/registry`, the bytes are blobs, so a restart finds the same state.
+//!
+//! `log.rs` has the events and their fold; this file starts what they say.
+
+mod log;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use annals_core::error::DriverError;
+use annals_core::id::Digest;
+use annals_core::name::PluginName;
+use annals_core::plugin::{Description, PluginKind};
+use annals_core::port::blob_store::BlobError;
+use annals_core::port::event_store::{AppendError, ReadError};
+use annals_core::port::guest::{GuestPlugin, LoadError};
+use annals_core::port::{BlobStore, EventStore, GuestRuntime};
+use annals_core::time::{Clock, Timestamp};
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tracing::{error, info};
+
+use crate::catalog::{ActiveAggregate, Catalog};
+use crate::projection::{Progress, Projection, ProjectionError, ProjectionPorts};
+use log::Installed;
+
+/// An installed plugin, as operators see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct PluginStatus {
+    /// What it says of itself.
+    pub description: Arc<Description>,
+    /// Its kind.
+    pub kind: PluginKind,
+    /// Content of its component.
+    pub digest: Digest,
+    /// Size of its component.
+    pub component_bytes: usize,
+    /// The contract version it was built for.
+    pub contract_version: String,
+    /// What it imports.
+    pub imports: Vec<String>,
+    /// Whether it answers named questions.
+    pub has_queries: bool,
+    /// When it was installed.
+    pub installed_at: Timestamp,
+    /// Projection: how far it is.
+    pub progress: Option<Progress>,
+}
+
+/// What installing did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstallOutcome {
+    /// The first version of this name.
+    Installed,
+    /// Took over from another version.
+    Upgraded,
+    /// Was active already; nothing happened.
+    Unchanged,
+}
+
+/// Why a plugin was not installed. Nothing changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// The bytes are not a plugin this host can run.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The name in the request is not the plugin's own.
+    #[error("the plugin describes itself as `{described}`, not as `{asked}`")]
+    OtherName {
+        /// The name asked for.
+        asked: PluginName,
+        /// Its own name.
+        described: PluginName,
+    },
+    /// The name belongs to a plugin of another kind.
+    #[error("`{name}` is installed as {installed}, and this is a plugin of kind {kind}")]
+    OtherKind {
+        /// The name.
+        name: PluginName,
+        /// The kind installed.
+        installed: PluginKind,
+        /// The kind of the new one.
+        kind: PluginKind,
+    },
+    /// This host does not run plugins of the kind.
+    #[error("this version of annals runs aggregates and projections, not plugins of kind `{kind}`")]
+    UnsupportedKind {
+        /// The kind.
+        kind: PluginKind,
+    },
+    /// Its projection does not start.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
+    /// Its bytes cannot be kept.
+    #[error("the component cannot be kept")]
+    Blob(#[source] BlobError),
+    /// The log does not take the event.
+    #[error("the installation cannot be recorded")]
+    Record(#[source] AppendError),
+    /// The event may be recorded or not; installing again is safe.
+    #[error("nobody knows whether the installation was recorded; install it again")]
+    OutcomeUnknown(#[source] DriverError),
+    /// The host is stopping.
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+/// Why the installed plugins cannot be found at start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The registry cannot be read.
+    #[error("the plugin registry cannot be read")]
+    Read(#[source] ReadError),
+    /// The registry holds something that is not an event of it.
+    #[error("the plugin registry is damaged: {cause}")]
+    Damaged {
+        /// What.
+        cause: String,
+    },
+}
+
+/// What the registry needs of the engine.
+#[derive(Debug)]
+pub(crate) struct RegistryPorts {
+    pub(crate) runtime: Arc<dyn GuestRuntime>,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) projections: ProjectionPorts,
+}
+
+/// The installed plugins.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    ports: RegistryPorts,
+    active: RwLock<BTreeMap<PluginName, Active>>,
+    /// Held while a plugin is installed: one at a time, in the order of the log.
+    installing: Mutex<u64>,
+}
+
+#[derive(Debug)]
+struct Active {
+    plugin: Arc<dyn GuestPlugin>,
+    installed_at: Timestamp,
+    projection: Option<Arc<Projection>>,
+}
+
+impl Registry {
+    pub(crate) fn new(ports: RegistryPorts) -> Self {
+        Self { ports, active: RwLock::default(), installing: Mutex::new(0) }
+    }
+
+    /// Starts what the registry's stream says is active. One plugin that does not start is logged
+    /// and left out; the others serve.
+    pub(crate) async fn restore(&self, catalog: &Catalog) -> Result<(), RestoreError> {
+        let mut generation = self.installing.lock().await;
+        for (name, installed) in log::read(&*self.ports.store).await? {
+            *generation += 1;
+            if let Err(error) = self.restore_one(catalog, &installed, *generation).await {
+                let error = annals_core::error::ErrorChain(&error).to_string();
+                error!(plugin = %name, error, "plugin does not start; install it again");
+            }
+        }
+        Ok(())
+    }
+
+    async fn restore_one(
+        &self,
+        catalog: &Catalog,
+        installed: &Installed,
+        generation: u64,
+    ) -> Result<(), InstallError> {
+        let digest = installed.digest;
+        let bytes = self.ports.blobs.get(digest).await.map_err(InstallError::Blob)?;
+        let bytes = bytes.ok_or(InstallError::Blob(BlobError::Damaged { digest }))?;
+        let plugin = self.load(bytes).await?;
+        let prepared = self.prepare(plugin, installed.installed_at).await?;
+        self.activate(catalog, prepared, generation);
+        Ok(())
+    }
+
+    /// Checks, compiles and activates a plugin, and records it.
+    pub(crate) async fn install(
+        &self,
+        catalog: &Catalog,
+        name: Option<&PluginName>,
+        bytes: Bytes,
+        principal: Option<Arc<str>>,
+    ) -> Result<(InstallOutcome, PluginStatus), InstallError> {
+        let plugin = self.load(bytes.clone()).await?;
+        let described = plugin.description().name.clone();
+        if let Some(asked) = name.filter(|asked| **asked != described) {
+            return Err(InstallError::OtherName { asked: asked.clone(), described });
+        }
+        let mut generation = self.installing.lock().await;
+        let outcome = self.outcome_of_installing(&*plugin)?;
+        if outcome != InstallOutcome::Unchanged {
+            self.ports.blobs.put(bytes).await.map_err(InstallError::Blob)?;
+            let now = self.ports.clock.now();
+            let event = Installed::of(&*plugin, now);
+            *generation += 1;
+            // Started before it is recorded: a projection that cannot start is not installed. Active
+            // after it is recorded: what serves is in the log.
+            let prepared = self.prepare(plugin, now).await?;
+            if let Err(error) = log::append(&*self.ports.store, &event, principal).await {
+                prepared.request_stop();
+                return Err(error);
+            }
+            self.activate(catalog, prepared, *generation);
+            info!(plugin = %described, digest = %event.digest.short(), "plugin installed");
+        }
+        let status = self.status(&described).ok_or(InstallError::Stopping)?;
+        Ok((outcome, status))
+    }
+
+    fn outcome_of_installing(
+        &self,
+        plugin: &dyn GuestPlugin,
+    ) -> Result<InstallOutcome, InstallError> {
+        let inspection = plugin.inspection();
+        let kind = inspection.kind;
+        if !matches!(kind, PluginKind::Aggregate | PluginKind::Projection) {
+            return Err(InstallError::UnsupportedKind { kind });
+        }
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        let name = &plugin.description().name;
+        let Some(before) = active.get(name) else {
+            return Ok(InstallOutcome::Installed);
+        };
+        let installed = before.plugin.inspection().kind;
+        if installed != kind {
+            return Err(InstallError::OtherKind { name: name.clone(), installed, kind });
+        }
+        let is_same = before.plugin.inspection().digest == inspection.digest;
+        Ok(if is_same { InstallOutcome::Unchanged } else { InstallOutcome::Upgraded })
+    }
+
+    /// Checks and compiles off the serving threads.
+    async fn load(&self, bytes: Bytes) -> Result<Arc<dyn GuestPlugin>, InstallError> {
+        let runtime = Arc::clone(&self.ports.runtime);
+        let loaded = tokio::task::spawn_blocking(move || runtime.load(&bytes)).await;
+        let cause = "loading ended early".to_owned();
+        Ok(loaded.map_err(|_| LoadError::Compile { cause })??)
+    }
+
+    async fn prepare(
+        &self,
+        plugin: Arc<dyn GuestPlugin>,
+        installed_at: Timestamp,
+    ) -> Result<Active, InstallError> {
+        let projection = match plugin.inspection().kind {
+            PluginKind::Projection => {
+                let ports = self.ports.projections.clone();
+                Some(Arc::new(Projection::start(Arc::clone(&plugin), ports).await?))
+            }
+            PluginKind::Aggregate => None,
+            kind => return Err(InstallError::UnsupportedKind { kind }),
+        };
+        Ok(Active { plugin, installed_at, projection })
+    }
+
+    fn activate(&self, catalog: &Catalog, prepared: Active, generation: u64) {
+        let name = prepared.plugin.description().name.clone();
+        if prepared.projection.is_none() {
+            catalog.activate(ActiveAggregate::new(Arc::clone(&prepared.plugin), generation));
+        }
+        let before = {
+            let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
+            active.insert(name, prepared)
+        };
+        if let Some(before) = before {
+            before.request_stop();
+        }
+    }
+
+    pub(crate) fn projection(&self, name: &PluginName) -> Option<Arc<Projection>> {
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        active.get(name)?.projection.as_ref().map(Arc::clone)
+    }
+
+    pub(crate) fn projection_names(&self) -> Vec<PluginName> {
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        let projections = active.iter().filter(|(_, active)| active.projection.is_some());
+        projections.map(|(name, _)| name.clone()).collect()
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<PluginStatus> {
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        active.values().map(Active::status).collect()
+    }
+
+    pub(crate) fn status(&self, name: &PluginName) -> Option<PluginStatus> {
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        active.get(name).map(Active::status)
+    }
+
+    /// Ends every projection after its batch.
+    pub(crate) async fn stop(&self) {
+        // Nothing is installed any more once this is held.
+        let _installing = self.installing.lock().await;
+        let all = {
+            let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *active)
+        };
+        let projections: Vec<_> = all.into_values().filter_map(|a| a.projection).collect();
+        for projection in &projections {
+            projection.request_stop();
+        }
+        for projection in projections {
+            projection.ended().await;
+        }
+    }
+}
+
+impl Active {
+    fn request_stop(&self) {
+        if let Some(projection) = &self.projection {
+            projection.request_stop();
+        }
+    }
+
+    fn status(&self) -> PluginStatus {
+        let inspection = self.plugin.inspection();
+        PluginStatus {
+            description: Arc::clone(self.plugin.description()),
+            kind: inspection.kind,
+            digest: inspection.digest,
+            component_bytes: inspection.component_bytes,
+            contract_version: inspection.contract_version.clone(),
+            imports: inspection.imports.clone(),
+            has_queries: inspection.has_queries,
+            installed_at: self.installed_at,
+            progress: self.projection.as_ref().map(|p| p.progress.borrow().clone()),
+        }
+    }
+}

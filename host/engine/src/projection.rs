@@ -1,0 +1,168 @@
+//! Projections: events in, rows out, each batch's writes and its checkpoint in one transaction.
+//!
+//! `runner.rs` is the loop, `batch.rs` turns events into columns, `writes.rs` checks what the guest
+//! wants written, `checkpoint.rs` keeps the place. Rows are read in [`crate::view`].
+
+mod batch;
+mod checkpoint;
+#[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
+mod runner;
+mod writes;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use annals_core::error::{DriverError, ErrorChain};
+use annals_core::name::PluginName;
+use annals_core::place::Position;
+use annals_core::plugin::Description;
+use annals_core::port::guest::GuestPlugin;
+use annals_core::port::state_store::{StateError, StateSpace};
+use annals_core::port::{Bus, EventStore, StateStore, StateStores};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::actor::Actor;
+use crate::options::EngineOptions;
+
+pub(crate) use runner::Runner;
+pub(crate) use writes::Tables;
+
+/// How far a projection is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// Every event up to here (inclusive) is in the view.
+    pub checkpoint: Option<Position>,
+    /// How many events it has handled since its first.
+    pub events_count: u64,
+    /// What it does now.
+    pub phase: Phase,
+}
+
+/// What a projection does now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Phase {
+    /// It is behind the head and reads on.
+    CatchingUp,
+    /// It has handled everything there is.
+    CaughtUp,
+    /// It failed and tries again, waiting longer each time.
+    Failing {
+        /// Why.
+        cause: String,
+        /// How often in a row.
+        attempts: u32,
+    },
+    /// It has ended and does not try again.
+    Stopped {
+        /// Why.
+        cause: String,
+    },
+}
+
+/// What a running projection needs of the engine.
+#[derive(Debug, Clone)]
+pub(crate) struct ProjectionPorts {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) states: Arc<dyn StateStores>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) options: EngineOptions,
+}
+
+/// A running projection and its view.
+#[derive(Debug)]
+pub(crate) struct Projection {
+    pub(crate) plugin: Arc<dyn GuestPlugin>,
+    pub(crate) description: Arc<Description>,
+    pub(crate) state: Arc<dyn StateStore>,
+    pub(crate) progress: watch::Receiver<Progress>,
+    stop: watch::Sender<bool>,
+    // Taken by whoever waits for the end.
+    actor: Mutex<Option<Actor>>,
+}
+
+/// Why a projection does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProjectionError {
+    /// Its view cannot be opened.
+    #[error("the view of projection `{projection}` cannot be opened")]
+    View {
+        /// The projection.
+        projection: PluginName,
+        /// What the state store says.
+        source: StateError,
+    },
+    /// The checkpoint of its view does not belong to this store.
+    #[error(
+        "the checkpoint of projection `{projection}` is {fault}; remove the view to rebuild it"
+    )]
+    Checkpoint {
+        /// The projection.
+        projection: PluginName,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// The event store does not answer, or there is no thread to run on.
+    #[error("projection `{projection}` cannot start")]
+    Start {
+        /// The projection.
+        projection: PluginName,
+        /// Why.
+        source: DriverError,
+    },
+}
+
+impl Projection {
+    /// Opens the view and starts the runner at its checkpoint.
+    pub(crate) async fn start(
+        plugin: Arc<dyn GuestPlugin>,
+        ports: ProjectionPorts,
+    ) -> Result<Self, ProjectionError> {
+        let description = Arc::clone(plugin.description());
+        let digest = plugin.inspection().digest;
+        let projection = description.name.clone();
+        let space = StateSpace::View { projection: projection.clone(), digest };
+        let view = |source| ProjectionError::View { projection: projection.clone(), source };
+        let state = ports.states.open(&space).await.map_err(view)?;
+        let saved = checkpoint::load(&*state, &*ports.store, &projection).await?;
+        let (report, progress) = watch::channel(Progress {
+            checkpoint: saved.as_ref().and_then(|saved| saved.position),
+            events_count: saved.as_ref().map_or(0, |saved| saved.events_count),
+            phase: Phase::CatchingUp,
+        });
+        let (stop, stopped) = watch::channel(false);
+        let parts = runner::Parts {
+            plugin: Arc::clone(&plugin),
+            state: Arc::clone(&state),
+            saved,
+            ports: ports.clone(),
+            report,
+            stopped,
+        };
+        let name = format!("annals-projection-{projection}");
+        let actor = Actor::spawn(ports.options.placement, &name, move || Runner::run(parts))
+            .map_err(|error| ProjectionError::Start {
+                projection,
+                source: DriverError::with_source("no thread", error),
+            })?;
+        Ok(Self { plugin, description, state, progress, stop, actor: Mutex::new(Some(actor)) })
+    }
+
+    /// Asks the runner to end after its batch.
+    pub(crate) fn request_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits for the runner's end.
+    pub(crate) async fn ended(&self) {
+        let actor = self.actor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(actor) = actor {
+            actor.join().await;
+        }
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    ErrorChain(error).to_string()
+}

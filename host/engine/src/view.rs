@@ -1,0 +1,256 @@
+//! Reading views: rows, prefix lists, named questions, each after waiting for a position if asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_core::limits::{ROW_KEY_BYTES_MAX, SCAN_ROWS_MAX};
+use annals_core::name::{PluginName, QueryName, TableName};
+use annals_core::place::Position;
+use annals_core::plugin::{GuestRowKey, QueryRefusal};
+use annals_core::port::StateStore;
+use annals_core::port::guest::{GuestFailure, ViewReadError, ViewReader, ViewRow};
+use annals_core::port::state_store::{KeyRange, Row, RowKey, StateError};
+use bytes::Bytes;
+
+use crate::projection::{Phase, Projection, Tables};
+
+/// What to wait for before a view is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitFor {
+    /// The view must have handled everything up to here (inclusive).
+    pub position: Position,
+    /// How long to wait.
+    pub wait: Duration,
+}
+
+/// What a view answers, and how far it was at least when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewAnswer<T> {
+    /// The answer.
+    pub value: T,
+    /// Every event up to here (inclusive) was in the view.
+    pub checkpoint: Option<Position>,
+}
+
+/// Why a view was not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ViewError {
+    /// No active plugin of that name is a projection.
+    #[error("there is no projection `{projection}`")]
+    UnknownProjection {
+        /// The name asked for.
+        projection: PluginName,
+        /// The names there are.
+        known: Vec<PluginName>,
+    },
+    /// The projection has no such table.
+    #[error("projection `{projection}` has no table `{table}`")]
+    UnknownTable {
+        /// The projection.
+        projection: PluginName,
+        /// The table asked for.
+        table: TableName,
+        /// The tables it has.
+        known: Vec<TableName>,
+    },
+    /// The projection has no such question.
+    #[error("projection `{projection}` has no query `{query}`")]
+    UnknownQuery {
+        /// The projection.
+        projection: PluginName,
+        /// The question asked for.
+        query: QueryName,
+    },
+    /// The parameters of a question do not fit.
+    #[error("the parameters of query `{query}` do not fit: {message}")]
+    MalformedQuery {
+        /// The question.
+        query: QueryName,
+        /// What is wrong.
+        message: String,
+    },
+    /// The view did not reach the position in time.
+    #[error(
+        "projection `{projection}` did not reach position {position} within {} ms", wait.as_millis()
+    )]
+    NotReached {
+        /// The projection.
+        projection: PluginName,
+        /// The position waited for.
+        position: Position,
+        /// How long was waited.
+        wait: Duration,
+        /// How far it is.
+        checkpoint: Option<Position>,
+        /// What it does.
+        phase: Phase,
+    },
+    /// Too many questions are being answered.
+    #[error("{in_flight_max} queries are in flight already")]
+    Busy {
+        /// How many there may be.
+        in_flight_max: usize,
+    },
+    /// The plugin trapped, reached a limit or broke the contract.
+    #[error("the plugin failed")]
+    Plugin(#[source] GuestFailure),
+    /// The rows cannot be read.
+    #[error("the view cannot be read")]
+    State(#[source] StateError),
+    /// The host is stopping.
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+impl ViewError {
+    pub(crate) fn of_refusal(
+        refusal: QueryRefusal,
+        projection: &PluginName,
+        query: &QueryName,
+    ) -> Self {
+        match refusal {
+            QueryRefusal::Unknown => {
+                Self::UnknownQuery { projection: projection.clone(), query: query.clone() }
+            }
+            QueryRefusal::Malformed(message) => {
+                Self::MalformedQuery { query: query.clone(), message }
+            }
+        }
+    }
+}
+
+/// Some rows of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowPage {
+    /// The rows, in key order.
+    pub rows: Vec<Row>,
+    /// The key after which (exclusive) the next page begins; `None`: this is the last.
+    pub next_after: Option<Bytes>,
+}
+
+impl Projection {
+    /// Waits until the view has reached a position, and returns how far it is.
+    pub(crate) async fn reached(
+        &self,
+        wait_for: Option<WaitFor>,
+    ) -> Result<Option<Position>, ViewError> {
+        let mut progress = self.progress.clone();
+        let Some(WaitFor { position, wait }) = wait_for else {
+            return Ok(progress.borrow().checkpoint);
+        };
+        let is_there = progress.wait_for(|progress| progress.checkpoint >= Some(position));
+        match tokio::time::timeout(wait, is_there).await {
+            Ok(Ok(progress)) => Ok(progress.checkpoint),
+            Ok(Err(_)) => Err(ViewError::Stopping),
+            Err(_) => {
+                let now = self.progress.borrow();
+                Err(ViewError::NotReached {
+                    projection: self.description.name.clone(),
+                    position,
+                    wait,
+                    checkpoint: now.checkpoint,
+                    phase: now.phase.clone(),
+                })
+            }
+        }
+    }
+}
+
+/// Which rows of a table to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowRange<'a> {
+    /// Only keys that start with this.
+    pub prefix: &'a [u8],
+    /// Only keys after this one (exclusive): the end of the page before.
+    pub after: Option<&'a [u8]>,
+    /// Most rows to return; at least 1 and at most [`ROWS_MAX`] are.
+    pub limit: usize,
+}
+
+/// Most rows of one page.
+pub const ROWS_MAX: usize = SCAN_ROWS_MAX - 1;
+
+/// Reads one page of rows.
+pub(crate) async fn list(
+    state: &dyn StateStore,
+    table: &TableName,
+    wanted: RowRange<'_>,
+) -> Result<RowPage, ViewError> {
+    let limit = wanted.limit.clamp(1, ROWS_MAX);
+    let range = KeyRange::prefix(wanted.prefix);
+    let range = match wanted.after {
+        Some(after) if after >= wanted.prefix => range.after(after),
+        _ => range,
+    };
+    let rows = state.scan(table.as_str(), range, limit + 1).await;
+    let mut rows = rows.map_err(ViewError::State)?;
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_after = rows.last().filter(|_| has_more).map(|row| row.key.clone());
+    Ok(RowPage { rows, next_after })
+}
+
+/// What a guest reads of its own view. Called on threads that may block.
+pub(crate) struct StateViewReader {
+    state: Arc<dyn StateStore>,
+    tables: Tables,
+}
+
+/// Most rows a guest may ask for at once.
+const GUEST_ROWS_MAX: usize = 10_000;
+
+impl StateViewReader {
+    pub(crate) fn new(state: Arc<dyn StateStore>, tables: Tables) -> Self {
+        Self { state, tables }
+    }
+
+    fn table(&self, index: u32) -> Result<&Arc<str>, ViewReadError> {
+        self.tables.name(index).ok_or_else(|| {
+            let count = self.tables.count();
+            ViewReadError(format!("table {index} was asked for, but {count} are described"))
+        })
+    }
+}
+
+impl ViewReader for StateViewReader {
+    fn get_many(&self, keys: &[GuestRowKey]) -> Result<Vec<Option<Vec<u8>>>, ViewReadError> {
+        if keys.len() > GUEST_ROWS_MAX {
+            let count = keys.len();
+            let text = format!("{count} rows at once, at most {GUEST_ROWS_MAX} are allowed");
+            return Err(ViewReadError(text));
+        }
+        let key = |key: &GuestRowKey| {
+            if key.key.len() > ROW_KEY_BYTES_MAX {
+                let text = format!("a row key of more than {ROW_KEY_BYTES_MAX} bytes");
+                return Err(ViewReadError(text));
+            }
+            let table = Arc::clone(self.table(key.table)?);
+            Ok(RowKey { table, key: Bytes::copy_from_slice(&key.key) })
+        };
+        let keys = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        let rows = pollster::block_on(self.state.get_many(&keys)).map_err(unreadable)?;
+        Ok(rows.into_iter().map(|row| row.map(Vec::from)).collect())
+    }
+
+    fn scan(
+        &self,
+        table: u32,
+        start: &[u8],
+        end: &[u8],
+        limit: u32,
+    ) -> Result<Vec<ViewRow>, ViewReadError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(GUEST_ROWS_MAX);
+        let range = KeyRange {
+            start: Bytes::copy_from_slice(start),
+            end: (!end.is_empty()).then(|| Bytes::copy_from_slice(end)),
+        };
+        let table = self.table(table)?;
+        let rows = pollster::block_on(self.state.scan(table, range, limit)).map_err(unreadable)?;
+        Ok(rows.into_iter().map(|row| (row.key.into(), row.value.into())).collect())
+    }
+}
+
+fn unreadable(error: StateError) -> ViewReadError {
+    ViewReadError(annals_core::error::ErrorChain(&error).to_string())
+}

@@ -1,0 +1,343 @@
+//! Native guests: a tally that adds numbers and misbehaves on request, and a projection of it.
+//!
+//! The "component" is a line of JSON, so that tests can make versions at will.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use annals_core::columns::{EventBatch, History};
+use annals_core::event::{ContentType, SchemaVersion};
+use annals_core::id::Digest;
+use annals_core::name::{CommandName, EventType, PluginName, TableName};
+use annals_core::plugin::{
+    Context, Decision, Description, GuestClaim, GuestEvent, GuestRowKey, GuestWrite, MessageType,
+    PluginKind, ProjectFailure, QueryRefusal, Refusal,
+};
+use annals_core::port::GuestRuntime;
+use annals_core::port::guest::{
+    AggregateGuest, EntityHandle, GuestFailure, GuestPlugin, Inspection, LoadError,
+    ProjectionGuest, ViewReader,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Counts what guests were asked.
+#[derive(Debug, Default)]
+pub(crate) struct Probe {
+    pub(crate) decided: AtomicU64,
+    pub(crate) evolved_events: AtomicU64,
+    pub(crate) restored: AtomicU64,
+    pub(crate) sandboxes: AtomicU64,
+    /// While not 0, the projection fails and counts down.
+    pub(crate) projection_failures: AtomicU64,
+}
+
+impl Probe {
+    pub(crate) fn take(counter: &AtomicU64) -> u64 {
+        counter.swap(0, Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Recipe {
+    name: String,
+    kind: PluginKind,
+    version: String,
+    event_schema: u32,
+}
+
+fn recipe(name: &str, kind: PluginKind, version: &str, event_schema: u32) -> Bytes {
+    let recipe = Recipe { name: name.to_owned(), kind, version: version.to_owned(), event_schema };
+    serde_json::to_vec(&recipe).unwrap().into()
+}
+
+/// The aggregate `tally`.
+pub(crate) fn tally(version: &str) -> Bytes {
+    recipe("tally", PluginKind::Aggregate, version, 1)
+}
+
+/// A tally that knows only another schema version of its events.
+pub(crate) fn tally_with_other_events(version: &str) -> Bytes {
+    recipe("tally", PluginKind::Aggregate, version, 2)
+}
+
+/// The projection `tallies`: a row per tally, and a counter of events.
+pub(crate) fn tallies(version: &str) -> Bytes {
+    recipe("tallies", PluginKind::Projection, version, 1)
+}
+
+/// A plugin of any name and kind.
+pub(crate) fn other(name: &str, kind: PluginKind) -> Bytes {
+    recipe(name, kind, "1.0.0", 1)
+}
+
+#[derive(Debug)]
+pub(crate) struct NativeRuntime {
+    pub(crate) probe: Arc<Probe>,
+}
+
+impl GuestRuntime for NativeRuntime {
+    fn inspect(&self, bytes: &[u8]) -> Result<Inspection, LoadError> {
+        let recipe: Recipe = serde_json::from_slice(bytes)
+            .map_err(|error| LoadError::NotAComponent { cause: error.to_string() })?;
+        Ok(Inspection {
+            kind: recipe.kind,
+            has_queries: recipe.kind == PluginKind::Projection,
+            contract_version: "0.1.0".to_owned(),
+            imports: Vec::new(),
+            exports: Vec::new(),
+            component_bytes: bytes.len(),
+            digest: Digest::of(bytes),
+        })
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<Arc<dyn GuestPlugin>, LoadError> {
+        let inspection = self.inspect(bytes)?;
+        let recipe: Recipe = serde_json::from_slice(bytes).unwrap();
+        let commands = ["add", "add-many", "look", "claim", "trap", "misbehave"];
+        let is_aggregate = recipe.kind == PluginKind::Aggregate;
+        let description = Description {
+            name: PluginName::new(&recipe.name).unwrap(),
+            version: recipe.version,
+            summary: String::new(),
+            commands: commands
+                .iter()
+                .filter(|_| is_aggregate)
+                .map(|command| message(CommandName::new(command).unwrap(), 1))
+                .collect(),
+            events: vec![message(EventType::new("added").unwrap(), recipe.event_schema)],
+            targets: Vec::new(),
+            tables: ["rows", "counts"].map(|table| TableName::new(table).unwrap()).to_vec(),
+            state_schema: "1".to_owned(),
+        };
+        let probe = Arc::clone(&self.probe);
+        Ok(Arc::new(NativePlugin { inspection, description: Arc::new(description), probe }))
+    }
+}
+
+fn message<N>(name: N, schema_version: u32) -> MessageType<N> {
+    MessageType {
+        name,
+        schema_version: SchemaVersion(schema_version),
+        content_type: ContentType::Json,
+        schema: json!({
+            "type": "object",
+            "properties": {"amount": {"type": "integer"}},
+            "required": ["amount"],
+        })
+        .to_string(),
+    }
+}
+
+#[derive(Debug)]
+struct NativePlugin {
+    inspection: Inspection,
+    description: Arc<Description>,
+    probe: Arc<Probe>,
+}
+
+impl GuestPlugin for NativePlugin {
+    fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    fn description(&self) -> &Arc<Description> {
+        &self.description
+    }
+
+    fn aggregate(&self) -> Result<Box<dyn AggregateGuest>, GuestFailure> {
+        self.probe.sandboxes.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(Tally { probe: Arc::clone(&self.probe), ..Tally::default() }))
+    }
+
+    fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure> {
+        Ok(Box::new(Tallies { probe: Arc::clone(&self.probe) }))
+    }
+}
+
+/// The sum of a stream's numbers, per entity.
+#[derive(Debug, Default)]
+struct Tally {
+    probe: Arc<Probe>,
+    entities: HashMap<u64, i64>,
+    next: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Added {
+    amount: i64,
+}
+
+fn trap(call: &'static str) -> GuestFailure {
+    GuestFailure::Trap { plugin: "tally".to_owned(), call, cause: "told to".to_owned() }
+}
+
+fn added(amount: i64) -> GuestEvent {
+    GuestEvent { event_type: 0, data: serde_json::to_vec(&Added { amount }).unwrap() }
+}
+
+fn rejected(code: &str) -> Refusal {
+    Refusal::Rejected { code: code.to_owned(), message: "no".to_owned(), detail: None }
+}
+
+impl Tally {
+    fn insert(&mut self, sum: i64) -> EntityHandle {
+        self.next += 1;
+        self.entities.insert(self.next, sum);
+        EntityHandle(self.next)
+    }
+
+    fn misbehave(how: i64) -> Decision {
+        let event = |event_type, data: Vec<u8>| Decision {
+            events: vec![GuestEvent { event_type, data }],
+            ..Decision::default()
+        };
+        match how {
+            0 => event(1, b"{}".to_vec()),
+            1 => event(0, b"{".to_vec()),
+            2 => event(0, vec![b' '; (256 << 10) + 1]),
+            _ => Decision { events: vec![added(1); 1_001], ..Decision::default() },
+        }
+    }
+}
+
+impl AggregateGuest for Tally {
+    fn create(&mut self, _: &str) -> Result<EntityHandle, GuestFailure> {
+        Ok(self.insert(0))
+    }
+
+    fn restore(
+        &mut self,
+        _: &str,
+        snapshot: &[u8],
+    ) -> Result<Result<EntityHandle, String>, GuestFailure> {
+        self.probe.restored.fetch_add(1, Ordering::Relaxed);
+        let parsed = serde_json::from_slice(snapshot).map_err(|error| error.to_string());
+        Ok(parsed.map(|sum| self.insert(sum)))
+    }
+
+    fn evolve(&mut self, entity: EntityHandle, events: &History) -> Result<(), GuestFailure> {
+        let count = u64::try_from(events.events_count()).unwrap();
+        self.probe.evolved_events.fetch_add(count, Ordering::Relaxed);
+        let mut start = 0;
+        for end in events.data.ends() {
+            let end = usize::try_from(*end).unwrap();
+            let event: Added = serde_json::from_slice(&events.data.bytes()[start..end]).unwrap();
+            *self.entities.get_mut(&entity.0).unwrap() += event.amount;
+            start = end;
+        }
+        Ok(())
+    }
+
+    fn decide(
+        &mut self,
+        entity: EntityHandle,
+        context: &Context,
+        command_type: u32,
+        data: &[u8],
+    ) -> Result<Result<Decision, Refusal>, GuestFailure> {
+        self.probe.decided.fetch_add(1, Ordering::Relaxed);
+        assert!(self.entities.contains_key(&entity.0), "an entity of another sandbox");
+        let Ok(Added { amount }) = serde_json::from_slice(data) else {
+            return Ok(Err(Refusal::Malformed("no amount".to_owned())));
+        };
+        let events = match command_type {
+            0 if amount < 0 => return Ok(Err(rejected("negative"))),
+            0 => vec![added(amount)],
+            1 => vec![added(1); usize::try_from(amount).unwrap()],
+            2 => Vec::new(),
+            3 => {
+                let key = amount.to_string();
+                let claim = GuestClaim { scope: "number".to_owned(), key, expires_at: None };
+                let claims = vec![claim];
+                return Ok(Ok(Decision { claims, events: vec![added(0)], releases: Vec::new() }));
+            }
+            4 => return Err(trap("decide")),
+            _ => return Ok(Ok(Self::misbehave(amount))),
+        };
+        assert_ne!(context.seed, (0, 0));
+        Ok(Ok(Decision { events, ..Decision::default() }))
+    }
+
+    fn snapshot(&mut self, entity: EntityHandle) -> Result<Vec<u8>, GuestFailure> {
+        Ok(self.entities[&entity.0].to_string().into_bytes())
+    }
+
+    fn remove(&mut self, entity: EntityHandle) -> Result<(), GuestFailure> {
+        self.entities.remove(&entity.0).map(drop).ok_or_else(|| trap("remove"))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.entities.len()
+    }
+
+    fn memory_bytes_max(&self) -> usize {
+        usize::MAX
+    }
+}
+
+/// Keeps the sum of each tally as a row, read and written back, and a counter of all events.
+#[derive(Debug)]
+struct Tallies {
+    probe: Arc<Probe>,
+}
+
+impl ProjectionGuest for Tallies {
+    fn project(
+        &mut self,
+        events: &EventBatch,
+        view: Arc<dyn ViewReader>,
+    ) -> Result<Result<Vec<GuestWrite>, ProjectFailure>, GuestFailure> {
+        let failures = &self.probe.projection_failures;
+        if failures.load(Ordering::Relaxed) > 0 {
+            failures.fetch_sub(1, Ordering::Relaxed);
+            return Ok(Err(ProjectFailure::Retry(0, "not today".to_owned())));
+        }
+        let keys: Vec<_> = events
+            .streams
+            .iter()
+            .map(|stream| GuestRowKey { table: 0, key: stream.as_bytes().to_vec() })
+            .collect();
+        let rows = view.get_many(&keys).unwrap();
+        let mut sums: Vec<i64> = rows
+            .iter()
+            .map(|row| row.as_ref().map_or(0, |row| serde_json::from_slice(row).unwrap()))
+            .collect();
+        let mut start = 0;
+        for (end, stream) in events.data.ends().iter().zip(&events.stream_indexes) {
+            let end = usize::try_from(*end).unwrap();
+            let event: Added = serde_json::from_slice(&events.data.bytes()[start..end]).unwrap();
+            sums[usize::try_from(*stream).unwrap()] += event.amount;
+            start = end;
+        }
+        let count = i64::try_from(events.events_count()).unwrap();
+        let counter = GuestRowKey { table: 1, key: b"events".to_vec() };
+        let rows = keys.into_iter().zip(sums);
+        let mut writes: Vec<_> =
+            rows.map(|(key, sum)| GuestWrite::Put(key, sum.to_string().into_bytes())).collect();
+        writes.push(GuestWrite::Add(counter, count));
+        Ok(Ok(writes))
+    }
+
+    fn answer(
+        &mut self,
+        _: &Context,
+        query: &str,
+        parameters: &[u8],
+        view: Arc<dyn ViewReader>,
+    ) -> Result<Result<Vec<u8>, QueryRefusal>, GuestFailure> {
+        let parameters: Value = serde_json::from_slice(parameters).unwrap();
+        match (query, parameters["limit"].as_u64()) {
+            ("sums", Some(limit)) => {
+                let rows = view.scan(0, b"", b"", u32::try_from(limit).unwrap()).unwrap();
+                let sums: Vec<i64> =
+                    rows.iter().map(|(_, sum)| serde_json::from_slice(sum).unwrap()).collect();
+                Ok(Ok(serde_json::to_vec(&sums).unwrap()))
+            }
+            ("sums", None) => Ok(Err(QueryRefusal::Malformed("no limit".to_owned()))),
+            _ => Ok(Err(QueryRefusal::Unknown)),
+        }
+    }
+}
