@@ -75,8 +75,8 @@ impl From<ContentType> for String {
 /// An event someone wants recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    /// The id the client of a plain append gives; `None`: derived from the command id and the
-    /// ordinal.
+    /// The id the client of a plain append gives. `None`: derived from the command id and the ordinal,
+    /// or made by the store when there is no command.
     pub id: Option<EventId>,
     /// What happened.
     pub event_type: EventType,

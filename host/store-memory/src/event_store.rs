@@ -1,0 +1,209 @@
+//! The event store: one lock around [`Log`], which knows the rules of writing, and the reads.
+
+mod log;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use annals_core::command::RecordedCommand;
+use annals_core::commit::{Accepted, ClaimHolder, Commit};
+use annals_core::durability::{Durability, DurabilityLost};
+use annals_core::event::RecordedEvent;
+use annals_core::id::{CommandId, StoreId};
+use annals_core::limits::{READ_BYTES_MAX, READ_EVENTS_MAX};
+use annals_core::place::{Partition, Position, Revision};
+use annals_core::port::EventStore;
+use annals_core::port::event_store::{
+    AppendError, Capabilities, CommandIdsRemembered, Direction, EventTypeCount, FeedFilter,
+    FeedPage, ReadError, StreamInfo, StreamPage,
+};
+use annals_core::stream::StreamId;
+use annals_core::time::Timestamp;
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use self::log::Log;
+
+/// Keeps events in memory, in one partition. What is accepted is durable for as long as the process
+/// lives.
+#[derive(Debug)]
+pub struct MemoryEventStore {
+    store_id: StoreId,
+    // Never held across an await.
+    log: Mutex<Log>,
+    // Invariant: the position of the log's last event, told after the event is in the log.
+    head: watch::Sender<Option<Position>>,
+}
+
+impl MemoryEventStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(store_id: StoreId) -> Self {
+        Self { store_id, log: Mutex::new(Log::new(store_id)), head: watch::Sender::new(None) }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        // A poisoned log is whole: the log checks a commit before it changes anything.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl EventStore for MemoryEventStore {
+    fn store_id(&self) -> StoreId {
+        self.store_id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { partitions_count: 1, command_ids_remembered: CommandIdsRemembered::All }
+    }
+
+    async fn append(&self, commit: Commit) -> Result<Accepted, AppendError> {
+        commit.check()?;
+        let mut log = self.log();
+        let receipt = log.append(commit)?;
+        let head = log.head();
+        // Told while the log is locked, so that the head never goes back.
+        self.head.send_if_modified(|told| {
+            let is_news = *told != head;
+            *told = head;
+            is_news
+        });
+        Ok(Accepted { receipt, durability: Durability::done() })
+    }
+
+    async fn flush(&self) -> Result<(), DurabilityLost> {
+        Ok(())
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Revision,
+        limit: usize,
+        direction: Direction,
+    ) -> Result<StreamPage, ReadError> {
+        let log = self.log();
+        Ok(match direction {
+            Direction::Forwards => stream_page(log.events_from(stream, from), limit),
+            Direction::Backwards => stream_page(log.events_up_to(stream, from).rev(), limit),
+        })
+    }
+
+    async fn read_feed(
+        &self,
+        partition: Partition,
+        after: Option<Position>,
+        filter: &FeedFilter,
+        limit: usize,
+    ) -> Result<FeedPage, ReadError> {
+        check_partition(partition)?;
+        let log = self.log();
+        let mut rest = log.events_after(after).iter();
+        let mut page = Page::new(limit);
+        let mut read_up_to = after;
+        while !page.is_full() {
+            let Some(event) = rest.next() else { break };
+            read_up_to = Some(event.position);
+            if filter.lets_through(&event.stream, &event.event_type) {
+                page.push(event);
+            }
+        }
+        Ok(FeedPage { events: page.events, read_up_to, is_at_head: rest.as_slice().is_empty() })
+    }
+
+    async fn head(&self, partition: Partition) -> Result<Option<Position>, ReadError> {
+        check_partition(partition)?;
+        Ok(self.log().head())
+    }
+
+    async fn wait_for_news(
+        &self,
+        partition: Partition,
+        after: Option<Position>,
+    ) -> Result<(), ReadError> {
+        check_partition(partition)?;
+        let mut told = self.head.subscribe();
+        // An error would mean that the store is gone, and `self` is here.
+        drop(told.wait_for(|head| *head > after).await);
+        Ok(())
+    }
+
+    async fn find_command(
+        &self,
+        stream: &StreamId,
+        id: CommandId,
+    ) -> Result<Option<RecordedCommand>, ReadError> {
+        Ok(self.log().find_command(stream, id).cloned())
+    }
+
+    async fn read_commands(
+        &self,
+        stream: &StreamId,
+        skip: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedCommand>, ReadError> {
+        let limit = limit.min(READ_EVENTS_MAX);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        let log = self.log();
+        let rest = log.commands(stream).iter().skip(skip);
+        Ok(rest.take(limit).cloned().collect())
+    }
+
+    async fn claim_holder(
+        &self,
+        scope: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<ClaimHolder>, ReadError> {
+        Ok(self.log().claim_holder(scope, key, now).cloned())
+    }
+
+    async fn stream_info(&self, stream: &StreamId) -> Result<StreamInfo, ReadError> {
+        Ok(self.log().stream_info(stream))
+    }
+
+    async fn event_type_counts(&self) -> Result<Vec<EventTypeCount>, ReadError> {
+        Ok(self.log().event_type_counts())
+    }
+}
+
+fn check_partition(partition: Partition) -> Result<(), ReadError> {
+    if partition == Partition::ZERO {
+        Ok(())
+    } else {
+        Err(ReadError::UnknownPartition { partition })
+    }
+}
+
+/// Events of a read, up to its limits.
+struct Page {
+    events: Vec<RecordedEvent>,
+    data_bytes: usize,
+    events_max: usize,
+}
+
+impl Page {
+    fn new(limit: usize) -> Self {
+        Self { events: Vec::new(), data_bytes: 0, events_max: limit.min(READ_EVENTS_MAX) }
+    }
+
+    fn is_full(&self) -> bool {
+        self.events.len() >= self.events_max || self.data_bytes >= READ_BYTES_MAX
+    }
+
+    fn push(&mut self, event: &RecordedEvent) {
+        self.data_bytes += event.data.len();
+        self.events.push(event.clone());
+    }
+}
+
+/// As many of `events` as fit a page, and where the next begins.
+fn stream_page<'a>(events: impl Iterator<Item = &'a RecordedEvent>, limit: usize) -> StreamPage {
+    let mut events = events.peekable();
+    let mut page = Page::new(limit);
+    while !page.is_full() {
+        let Some(event) = events.next() else { break };
+        page.push(event);
+    }
+    StreamPage { events: page.events, next: events.peek().map(|event| event.revision) }
+}
