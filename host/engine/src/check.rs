@@ -1,14 +1,15 @@
 //! Checks of what aggregates say. Guests are hostile: every number and text is looked at here before
 //! anything else uses it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use annals_core::command::Rejection;
-use annals_core::commit::{Claim, Release};
+use annals_core::commit::{CLAIM_PART_BYTES_MAX, Claim, Release};
 use annals_core::event::{ContentType, NewEvent};
 use annals_core::json;
-use annals_core::limits::{PAYLOAD_BYTES_MAX, REJECTION_BYTES_MAX};
-use annals_core::plugin::{Decision, GuestEvent};
+use annals_core::limits::{COMMIT_ITEMS_MAX, PAYLOAD_BYTES_MAX, REJECTION_BYTES_MAX};
+use annals_core::plugin::{Decision, GuestClaim, GuestEvent};
 use annals_core::port::guest::GuestFailure;
 use annals_core::stream::StreamId;
 use bytes::Bytes;
@@ -43,22 +44,13 @@ pub(crate) fn decision(
     let mut checked = CheckedDecision::default();
     for (ordinal, guest_event) in decision.events.into_iter().enumerate() {
         let index = guest_event.event_type;
-        let event = new_event(active, guest_event).map_err(|fault| fault.of(plugin(), ordinal))?;
+        let event = new_event(active, guest_event)
+            .map_err(|fault| fault.of(plugin(), &format!("event {ordinal} of the decision")))?;
         checked.events.push(event);
         checked.event_indexes.push(index);
     }
-    for claim in decision.claims {
-        checked.claims.push(Claim {
-            scope: Arc::from(claim.scope),
-            key: Arc::from(claim.key),
-            stream: stream.clone(),
-            expires_at: claim.expires_at,
-        });
-    }
-    for (scope, key) in decision.releases {
-        let (scope, key) = (Arc::from(scope), Arc::from(key));
-        checked.releases.push(Release { scope, key, stream: stream.clone() });
-    }
+    add_claims(&mut checked, stream, decision.claims, decision.releases)
+        .map_err(|fault| fault.of(plugin(), "the decision"))?;
     Ok(checked)
 }
 
@@ -68,18 +60,63 @@ enum Fault {
 }
 
 impl Fault {
-    fn of(self, plugin: String, ordinal: usize) -> GuestFailure {
+    fn of(self, plugin: String, what: &str) -> GuestFailure {
         match self {
             Self::Limit(text) => {
-                let limit = format!("event {ordinal} of the decision {text}");
-                GuestFailure::Limit { plugin, call: "decide", limit }
+                GuestFailure::Limit { plugin, call: "decide", limit: format!("{what} {text}") }
             }
             Self::Contract(text) => {
-                let cause = format!("event {ordinal} of the decision {text}");
-                GuestFailure::Contract { plugin, call: "decide", cause }
+                GuestFailure::Contract { plugin, call: "decide", cause: format!("{what} {text}") }
             }
         }
     }
+}
+
+/// Most claims and releases of a decision; the stream itself is one item of the commit.
+const DECISION_CLAIMS_MAX: usize = COMMIT_ITEMS_MAX - 1;
+
+fn add_claims(
+    checked: &mut CheckedDecision,
+    stream: &StreamId,
+    claims: Vec<GuestClaim>,
+    releases: Vec<(String, String)>,
+) -> Result<(), Fault> {
+    let count = claims.len().saturating_add(releases.len());
+    if count > DECISION_CLAIMS_MAX {
+        return Err(Fault::Limit(format!(
+            "has {count} claims and releases, at most {DECISION_CLAIMS_MAX} are allowed"
+        )));
+    }
+    let mut claimed = HashSet::new();
+    for claim in &claims {
+        check_claim_parts(&claim.scope, &claim.key)?;
+        if !claimed.insert((&claim.scope, &claim.key)) {
+            return Err(Fault::Contract("claims a key twice".to_owned()));
+        }
+    }
+    releases.iter().try_for_each(|(scope, key)| check_claim_parts(scope, key))?;
+    checked.claims.extend(claims.into_iter().map(|claim| Claim {
+        scope: Arc::from(claim.scope),
+        key: Arc::from(claim.key),
+        stream: stream.clone(),
+        expires_at: claim.expires_at,
+    }));
+    checked.releases.extend(releases.into_iter().map(|(scope, key)| Release {
+        scope: Arc::from(scope),
+        key: Arc::from(key),
+        stream: stream.clone(),
+    }));
+    Ok(())
+}
+
+fn check_claim_parts(scope: &str, key: &str) -> Result<(), Fault> {
+    let is_sized = |text: &str| (1..=CLAIM_PART_BYTES_MAX).contains(&text.len());
+    if is_sized(scope) && is_sized(key) {
+        return Ok(());
+    }
+    Err(Fault::Limit(format!(
+        "has a claim whose scope or key is not of 1 to {CLAIM_PART_BYTES_MAX} bytes"
+    )))
 }
 
 fn new_event(active: &ActiveAggregate, event: GuestEvent) -> Result<NewEvent, Fault> {

@@ -104,7 +104,7 @@ fn fold_pages(
     mut inbox: mpsc::Receiver<Vec<RecordedEvent>>,
 ) -> Result<Bytes, CommandError> {
     let mut guest = active.plugin.aggregate().map_err(CommandError::Plugin)?;
-    let entity = guest.create(stream.id()).map_err(CommandError::Plugin)?;
+    let entity = guest.create(stream.as_str()).map_err(CommandError::Plugin)?;
     while let Some(events) = inbox.blocking_recv() {
         evolve(&mut *guest, entity, active, &events)?;
     }

@@ -1,5 +1,11 @@
 //! Tests of the engine over memory drivers and native guests, with paused time: one binary.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is not as it must be"
+)]
+
 mod commands;
 mod contention;
 mod idempotency;

@@ -1,5 +1,6 @@
 //! Projections: each event in the view once, whatever happens.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -192,7 +193,7 @@ fn a_checkpoint_of_another_store_is_refused() {
         engine.stop().await;
         // The same views over an empty store: their checkpoint is ahead of it.
         let mut mixed = stranger.clone();
-        mixed.ports.states = world.ports.states.clone();
+        mixed.ports.states = Arc::clone(&world.ports.states);
         let engine = mixed.start().await;
         let error = engine.install(None, tallies("1.0.0"), None).await.unwrap_err();
         assert!(error.to_string().contains("ahead of the store"), "{error}");

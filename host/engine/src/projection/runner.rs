@@ -69,7 +69,7 @@ enum Fault {
     #[error(transparent)]
     Batch(#[from] batch::BatchError),
     #[error("event at position {position} was refused: {cause}")]
-    Refused { position: u64, cause: String },
+    Refused { index: usize, position: u64, cause: String },
     #[error("the view cannot be written")]
     State(#[from] StateError),
 }
@@ -139,11 +139,16 @@ impl Runner {
     fn failed(&mut self, fault: &Fault, attempts: u32) -> Duration {
         let cause = chain(fault);
         let options = &self.ports.options;
-        let is_limit = matches!(fault, Fault::Guest(GuestFailure::Limit { .. }));
-        if is_limit && self.batch_events > 1 {
-            // Not a failure yet: fewer events at once may fit.
-            self.batch_events = (self.batch_events / 2).max(1);
-            info!(projection = %self.description.name, events = self.batch_events, "batch halved");
+        // Not a failure yet: fewer events at once may fit a limit, and the events before a refused
+        // one are committed in a batch of their own.
+        let smaller = match fault {
+            Fault::Guest(GuestFailure::Limit { .. }) => self.batch_events / 2,
+            Fault::Refused { index, .. } => *index,
+            _ => 0,
+        };
+        if smaller > 0 && smaller < self.batch_events {
+            self.batch_events = smaller;
+            info!(projection = %self.description.name, events = smaller, "batch made smaller");
             return Duration::ZERO;
         }
         warn!(projection = %self.description.name, error = %cause, attempts, "projection failed");
@@ -243,10 +248,11 @@ impl Runner {
         said.map_err(|failure| {
             let (ProjectFailure::Retry(index, cause) | ProjectFailure::Park(index, cause)) =
                 failure;
-            // The index comes from a guest; one out of range names no event.
-            let event = usize::try_from(index).ok().and_then(|index| events.get(index));
-            let position = event.map_or(u64::MAX, |event| event.position.get());
-            Fault::Refused { position, cause }
+            // The index comes from a guest; one out of range counts as the first event.
+            let index = usize::try_from(index).unwrap_or_default();
+            let index = if index < batch.events_count() { index } else { 0 };
+            let position = events.get(index).map_or(0, |event| event.position.get());
+            Fault::Refused { index, position, cause }
         })
     }
 

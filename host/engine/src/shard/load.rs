@@ -120,7 +120,7 @@ impl ShardState {
         stream: &StreamId,
     ) -> Result<Loading, CommandError> {
         self.with_sandbox(active, |sandbox| {
-            let entity = sandbox.guest.create(stream.id())?;
+            let entity = sandbox.guest.create(stream.as_str())?;
             let revision = ActualRevision::NO_EVENT;
             Ok(Loading { entity, sandbox: sandbox.number, revision })
         })
@@ -143,7 +143,7 @@ impl ShardState {
         }
         page.events.remove(0);
         let restored = self.with_sandbox(active, |sandbox| {
-            let restored = sandbox.guest.restore(stream.id(), &snapshot.data)?;
+            let restored = sandbox.guest.restore(stream.as_str(), &snapshot.data)?;
             Ok(restored.map(|entity| Loading {
                 entity,
                 sandbox: sandbox.number,

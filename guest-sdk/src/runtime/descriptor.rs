@@ -1,0 +1,74 @@
+//! The description of a plugin, from its types.
+
+use crate::bindings::exports::annals::plugin::descriptor::{Description, MessageType};
+use crate::canonical::state_schema;
+use crate::{Aggregate, Message, Projection, Queries, json};
+
+/// What a plugin's `Cargo.toml` says; the export macros read it in the plugin's crate.
+pub trait Package: 'static {
+    /// `version`.
+    const VERSION: &'static str;
+    /// `description`.
+    const SUMMARY: &'static str;
+}
+
+/// Key of the extension that lists the queries.
+const QUERIES: &str = "queries";
+
+pub(crate) fn describe_aggregate<A: Aggregate, P: Package>() -> Description {
+    Description {
+        commands: message_types::<A::Command>(),
+        events: message_types::<A::Event>(),
+        state_schema: state_schema::<A>(A::STATE_VERSION),
+        ..empty::<P>(A::NAME)
+    }
+}
+
+pub(crate) fn describe_projection<T: Projection, P: Package>() -> Description {
+    Description {
+        events: message_types::<T::Event>(),
+        tables: T::TABLES.iter().map(|&table| table.to_owned()).collect(),
+        ..empty::<P>(T::NAME)
+    }
+}
+
+pub(crate) fn describe_queries<T: Queries, P: Package>() -> Description {
+    let queries: Vec<_> = T::Query::TYPES
+        .iter()
+        .map(|query| {
+            let schema = serde_json::from_str((query.schema)().as_str());
+            let schema: crate::Value =
+                schema.unwrap_or_else(|error| crate::trap("schema of a query", &error));
+            json!({ "name": query.name, "schema": schema })
+        })
+        .collect();
+    let mut description = describe_projection::<T, P>();
+    description.extensions.push((QUERIES.to_owned(), json!(queries).to_string().into_bytes()));
+    description
+}
+
+fn empty<P: Package>(name: &str) -> Description {
+    Description {
+        name: name.to_owned(),
+        version: P::VERSION.to_owned(),
+        summary: P::SUMMARY.to_owned(),
+        commands: Vec::new(),
+        events: Vec::new(),
+        targets: Vec::new(),
+        tables: Vec::new(),
+        state_schema: String::new(),
+        extensions: Vec::new(),
+    }
+}
+
+fn message_types<M: Message>() -> Vec<MessageType> {
+    M::TYPES
+        .iter()
+        .map(|message_type| MessageType {
+            name: message_type.name.to_owned(),
+            schema_version: message_type.schema_version,
+            content_type: "application/json".to_owned(),
+            schema: (message_type.schema)(),
+        })
+        .collect()
+}

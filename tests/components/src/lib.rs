@@ -1,0 +1,36 @@
+//! Components for tests, as bytes: the bank's plugins, plugins that misbehave when they are called,
+//! and files that are no plugin at all.
+//!
+//! Each is built once per process and target folder, on first use, from the sources beside it. A
+//! function here panics when its component cannot be built, with what cargo said: without it there
+//! is nothing to test.
+
+pub mod bindings;
+mod build;
+mod contract;
+mod crafted;
+pub mod misbehaving;
+
+use std::sync::OnceLock;
+
+pub use crate::contract::workspace_root;
+pub use crate::crafted::{
+    core_module, forbidden_imports, large_memory, loops_on_start, no_exports,
+    other_contract_version, oversized, process_manager, traps_everywhere, truncated, two_kinds,
+    upcaster, without_descriptor,
+};
+pub use crate::misbehaving::{DescribeFault, misbehaving, misbehaving_in_describe};
+
+/// The bank's aggregate `account`.
+#[must_use]
+pub fn account() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/bank/account"))
+}
+
+/// The bank's projection `account-balances`, with its query `richest-accounts`.
+#[must_use]
+pub fn account_balances() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/bank/account-balances"))
+}

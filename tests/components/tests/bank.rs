@@ -1,0 +1,48 @@
+//! The bank's plugins as components.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a helper that fails is a test that fails"
+)]
+
+use annals_sdk_build::{Interfaces, interfaces};
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[track_caller]
+fn check(component: &[u8], imports: &[&str], exports: &[&str], bytes_max: usize) {
+    wasmparser::Validator::new().validate_all(component).unwrap();
+    let expected = Interfaces { imports: names(imports), exports: names(exports) };
+    assert_eq!(interfaces(component).unwrap(), expected);
+    let bytes = component.len();
+    println!("{bytes} bytes");
+    assert!(bytes <= bytes_max, "{bytes} bytes are more than {bytes_max}");
+}
+
+#[test]
+fn account_imports_nothing_but_the_log() {
+    // Guards the kinds' imports: a dependency that pulls in WASI or JavaScript shows here.
+    check(
+        annals_components::account(),
+        &["annals:plugin/log@0.1.0"],
+        &["annals:plugin/descriptor@0.1.0", "annals:plugin/aggregate@0.1.0"],
+        384 << 10,
+    );
+}
+
+#[test]
+fn account_balances_imports_nothing_but_log_and_view() {
+    // Guards the kinds' imports, and that a projection with queries exports them.
+    check(
+        annals_components::account_balances(),
+        &["annals:plugin/log@0.1.0", "annals:plugin/view@0.1.0"],
+        &[
+            "annals:plugin/query@0.1.0",
+            "annals:plugin/descriptor@0.1.0",
+            "annals:plugin/projection@0.1.0",
+        ],
+        384 << 10,
+    );
+}

@@ -1,0 +1,5 @@
+//! The components are what they are said to be.
+
+mod bank;
+mod bindings;
+mod misbehaving;
