@@ -1,0 +1,161 @@
+//! A sandbox of a projection.
+
+use std::sync::Arc;
+
+use annals_core::columns::EventBatch;
+use annals_core::place::{Position, Revision};
+use annals_core::plugin::{Context, GuestWrite, ProjectFailure, QueryRefusal};
+use annals_core::port::guest::{GuestFailure, ProjectionGuest, ViewReader};
+use annals_core::time::Timestamp;
+use uuid::fmt::Hyphenated;
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
+
+use crate::contract::v0_1_0::{self, projection, query};
+use crate::host::HostState;
+use crate::message;
+use crate::sandbox::{Call, Sandbox};
+
+/// An instance of a projection.
+#[derive(Debug)]
+pub(crate) struct WasmProjection {
+    sandbox: Sandbox<ProjectionExports>,
+}
+
+/// Where a projection's exports are in its component.
+#[derive(Clone)]
+pub(crate) struct ProjectionIndices {
+    pub(crate) projection: projection::GuestIndices,
+    pub(crate) query: Option<query::GuestIndices>,
+}
+
+/// The exports of one instance.
+pub(crate) struct ProjectionExports {
+    projection: projection::Guest,
+    query: Option<query::Guest>,
+}
+
+impl WasmProjection {
+    pub(crate) fn open(
+        plugin: &Arc<str>,
+        component: &InstancePre<HostState>,
+        indices: &ProjectionIndices,
+        state: HostState,
+    ) -> Result<Self, GuestFailure> {
+        let sandbox = Sandbox::open(plugin, component, state, |store, instance| {
+            indices.load(store, instance)
+        })?;
+        Ok(Self { sandbox })
+    }
+}
+
+impl ProjectionIndices {
+    pub(crate) fn load(
+        &self,
+        store: &mut Store<HostState>,
+        instance: &Instance,
+    ) -> wasmtime::Result<ProjectionExports> {
+        let projection = self.projection.load(&mut *store, instance)?;
+        let query = match &self.query {
+            Some(query) => Some(query.load(store, instance)?),
+            None => None,
+        };
+        Ok(ProjectionExports { projection, query })
+    }
+}
+
+impl ProjectionGuest for WasmProjection {
+    fn project(
+        &mut self,
+        events: &EventBatch,
+        view: Arc<dyn ViewReader>,
+    ) -> Result<Result<Vec<GuestWrite>, ProjectFailure>, GuestFailure> {
+        let call = Call {
+            name: "project",
+            budget: self.sandbox.limits().events_budget(events.events_count()),
+            input_bytes: batch_bytes(events),
+        };
+        let columns = Columns::of(events);
+        let projected = self.sandbox.call(call, |store, exports| {
+            store.data_mut().view = Some(view);
+            let projected = exports.projection.call_project(&mut *store, columns.lowered(events));
+            // The view is of this batch: no later call may read it.
+            store.data_mut().view = None;
+            projected
+        })?;
+        Ok(projected.map(|writes| writes.into_iter().map(Into::into).collect()).map_err(Into::into))
+    }
+
+    fn answer(
+        &mut self,
+        context: &Context,
+        query: &str,
+        parameters: &[u8],
+        view: Arc<dyn ViewReader>,
+    ) -> Result<Result<Vec<u8>, QueryRefusal>, GuestFailure> {
+        let call = Call {
+            name: "answer",
+            budget: self.sandbox.limits().decide_budget(),
+            input_bytes: message::bytes_count(context)
+                .saturating_add(query.len())
+                .saturating_add(parameters.len()),
+        };
+        let mut id = [0; Hyphenated::LENGTH];
+        let lowered = message::lowered(context, &mut id);
+        let answered = self.sandbox.call(call, |store, exports| {
+            let Some(guest) = &exports.query else {
+                return Ok(Err(query::QueryError::Unknown));
+            };
+            store.data_mut().message_id = Some(context.message_id);
+            store.data_mut().view = Some(view);
+            let answered = guest.call_answer(&mut *store, lowered, query, parameters);
+            store.data_mut().view = None;
+            answered
+        })?;
+        Ok(answered.map_err(Into::into))
+    }
+}
+
+/// The columns of a batch that the contract has as plain numbers and texts.
+struct Columns<'a> {
+    streams: Vec<&'a str>,
+    revisions: Vec<u64>,
+    positions: Vec<u64>,
+    recorded_at: Vec<u64>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(events: &'a EventBatch) -> Self {
+        Self {
+            streams: events.streams.iter().map(AsRef::as_ref).collect(),
+            revisions: events.revisions.iter().copied().map(Revision::get).collect(),
+            positions: events.positions.iter().copied().map(Position::get).collect(),
+            recorded_at: events.recorded_at.iter().copied().map(Timestamp::ms).collect(),
+        }
+    }
+
+    fn lowered(&'a self, events: &'a EventBatch) -> v0_1_0::EventBatch<'a> {
+        v0_1_0::EventBatch {
+            partition: events.partition.0,
+            streams: &self.streams,
+            stream_indexes: &events.stream_indexes,
+            event_types: &events.event_types,
+            revisions: &self.revisions,
+            positions: &self.positions,
+            recorded_at: &self.recorded_at,
+            data_ends: events.data.ends(),
+            data: events.data.bytes(),
+        }
+    }
+}
+
+/// How many bytes `events` take in the guest: 36 for the columns of an event, its data, and 8 beside
+/// each stream's id.
+fn batch_bytes(events: &EventBatch) -> usize {
+    let columns = events.events_count().saturating_mul(36);
+    events
+        .streams
+        .iter()
+        .fold(columns, |bytes, stream| bytes.saturating_add(stream.len()).saturating_add(8))
+        .saturating_add(events.data.bytes_count())
+}

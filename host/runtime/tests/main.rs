@@ -1,0 +1,19 @@
+//! The runtime on real components: what it accepts, what it refuses and why, and that it outlives
+//! every guest.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what helps a test may end it"
+)]
+
+mod account;
+mod cache;
+mod check;
+mod crafted;
+mod describe;
+mod limits;
+mod log;
+mod misbehaving;
+mod projection;
+mod support;
