@@ -1,0 +1,25 @@
+//! The embedded stores: an append-only log of commits, and SQLite for everything that can change.
+//!
+//! ```text
+//! data/
+//!   LOCK                                  one process at a time; holds its id
+//!   log/00000000000000000000.seg          commits, in order
+//!   state/host.sqlite                     the host's own state
+//!         views/<projection>@<digest>.sqlite
+//!         processes/<name>.sqlite
+//!   plugins/<sha256>.wasm
+//! ```
+//!
+//! [`LocalStore::open`] opens all of it. The log's format is in `docs/reference/log-format.md`.
+
+mod blobs;
+mod files;
+mod local_store;
+mod lock;
+mod log;
+mod state;
+
+pub use blobs::LocalBlobStore;
+pub use local_store::{LocalStore, OpenError};
+pub use log::{LocalEventStore, LogError, RecoveryReport, TornTail, WhenMissing};
+pub use state::LocalStateStores;

@@ -1,0 +1,204 @@
+//! Bringing the index up to date with a commit: from its frame when the log is opened, from the
+//! commit itself when it is accepted. Both must come to the same index.
+
+use annals_core::commit::Commit;
+use annals_core::name::EventType;
+use annals_core::stream::StreamId;
+
+use super::decode::{Body, EventParts, StreamPart};
+use super::encode::unnamed_stream;
+use super::fault::FrameFault;
+use super::frame::Frame;
+use super::index::{Index, KindRef};
+use super::names::Names;
+
+/// Events of one kind in one stream of a commit, counted before the commit waits for its turn.
+#[derive(Debug)]
+pub(crate) struct KindCount {
+    /// Which of the commit's streams.
+    stream: usize,
+    event_type: EventType,
+    schema_version: u32,
+    events_count: u64,
+}
+
+/// How many kinds back to look for one that is counted already: a commit rarely has more, and one
+/// that does is only counted in more steps.
+const KINDS_LOOKED_BACK: usize = 8;
+
+pub(crate) fn count_kinds(commit: &Commit) -> Vec<KindCount> {
+    let mut kinds: Vec<KindCount> = Vec::new();
+    for (stream, append) in commit.streams.iter().enumerate() {
+        for event in &append.events {
+            let known = kinds.iter_mut().rev().take(KINDS_LOOKED_BACK).find(|kind| {
+                kind.stream == stream
+                    && kind.schema_version == event.schema_version.0
+                    && kind.event_type == event.event_type
+            });
+            if let Some(kind) = known {
+                kind.events_count += 1;
+            } else {
+                kinds.push(KindCount {
+                    stream,
+                    event_type: event.event_type.clone(),
+                    schema_version: event.schema_version.0,
+                    events_count: 1,
+                });
+            }
+        }
+    }
+    kinds
+}
+
+/// Indexes an accepted commit.
+pub(crate) fn index_commit(
+    index: &mut Index,
+    names: &Names,
+    commit: &Commit,
+    (kinds, bytes_count, events_count): (&[KindCount], u64, u32),
+) {
+    index.begin_commit(bytes_count, events_count);
+    let number_of = |index: &mut Index, stream: &StreamId| {
+        index.stream_number_or_new(stream.as_str(), || names.shared(stream))
+    };
+    for (at, append) in commit.streams.iter().enumerate() {
+        // The first stream also keeps the event ids that a client gave.
+        if at == 0 || !append.events.is_empty() {
+            let number = number_of(index, &append.stream);
+            let events_count = u32::try_from(append.events.len()).unwrap_or(u32::MAX);
+            index.record_events(number, events_count);
+            if at == 0 {
+                let events = commit.streams.iter().flat_map(|append| &append.events);
+                for id in events.filter_map(|event| event.id) {
+                    index.record_event_id(number, id.uuid());
+                }
+            }
+        }
+    }
+    if let Some(command) = &commit.command {
+        debug_assert!(
+            unnamed_stream(commit).is_none_or(|stream| *stream == command.stream),
+            "a command has one stream"
+        );
+        let number = number_of(index, &command.stream);
+        index.record_command(number, command.id.uuid());
+    }
+    for kind in kinds {
+        let category = commit.streams.get(kind.stream);
+        let kind_ref = KindRef {
+            category: category.map_or("", |append| append.stream.category()),
+            event_type: &kind.event_type,
+            schema_version: kind.schema_version,
+        };
+        index.count_events(kind_ref, kind.events_count);
+    }
+    for release in &commit.releases {
+        let holder = release.stream.as_str();
+        index.claims.release(&release.scope, &release.key, holder);
+    }
+    for claim in &commit.claims {
+        let stream = names.shared(&claim.stream);
+        let claims = &mut index.claims;
+        claims.take(&claim.scope, &claim.key, stream, claim.expires_at);
+    }
+}
+
+/// Indexes a frame, which must be the next one.
+pub(crate) fn index_frame(
+    index: &mut Index,
+    names: &Names,
+    frame: &Frame,
+) -> Result<(), FrameFault> {
+    check_place(index, frame)?;
+    let body = Body::decode(frame)?;
+    let bytes_count = u64::try_from(frame.bytes.len()).unwrap_or(u64::MAX);
+    index.begin_commit(bytes_count, frame.header.events_count);
+    let mut events = body.events();
+    let mut first_stream = None;
+    let mut command = body.command;
+    let mut events_left = frame.header.events_count;
+    for (at, part) in body.streams().enumerate() {
+        let part = part?;
+        let is_commands = command.is_some_and(|command| command.stream_index == at);
+        if at > 0 && part.events_count == 0 && !is_commands {
+            continue;
+        }
+        let stream = names.stream(part.stream)?;
+        let number = index.stream_number_or_new(part.stream, || stream);
+        let head = index.stream(number).map_or(0, |entry| entry.events_count);
+        if part.events_count > 0 && part.first_revision.get() != head {
+            return Err(malformed("a revision is missing"));
+        }
+        index.record_events(number, part.events_count);
+        if is_commands && let Some(command) = command.take() {
+            index.record_command(number, command.id.uuid());
+        }
+        let first_stream = *first_stream.get_or_insert(number);
+        events_left = events_left
+            .checked_sub(part.events_count)
+            .ok_or(malformed("there are more events than counted"))?;
+        index_events(index, names, (&part, first_stream), &mut events)?;
+    }
+    if command.is_some() || events_left > 0 || !events.is_at_end() {
+        return Err(malformed("the body does not end where it should"));
+    }
+    body.for_each_claim(|claim| {
+        if claim.is_taken {
+            let stream = names.stream(claim.stream)?;
+            let claims = &mut index.claims;
+            claims.take(claim.scope, claim.key, stream, claim.expires_at);
+        } else {
+            index.claims.release(claim.scope, claim.key, claim.stream);
+        }
+        Ok(())
+    })
+}
+
+fn check_place(index: &Index, frame: &Frame) -> Result<(), FrameFault> {
+    let header = &frame.header;
+    if header.commit != index.commits_count() {
+        return Err(FrameFault::WrongCommit {
+            found: header.commit,
+            expected: index.commits_count(),
+        });
+    }
+    if header.first_position != index.next_position() {
+        return Err(FrameFault::WrongPosition {
+            found: header.first_position,
+            expected: index.next_position(),
+        });
+    }
+    if !index.has_numbers_for(header.events_count) {
+        return Err(malformed("the segment has more commits than it may"));
+    }
+    Ok(())
+}
+
+fn index_events(
+    index: &mut Index,
+    names: &Names,
+    (part, first_stream): (&StreamPart<'_>, u32),
+    events: &mut EventParts<'_>,
+) -> Result<(), FrameFault> {
+    let category = part.stream.split_once('/').map_or("", |(name, _)| name);
+    let mut last_type: Option<EventType> = None;
+    for _ in 0..part.events_count {
+        let event = events.decode_next()?;
+        let event_type = match last_type.take() {
+            Some(last) if last.as_str() == event.event_type => last,
+            _ => names.event_type(event.event_type)?,
+        };
+        let kind =
+            KindRef { category, event_type: &event_type, schema_version: event.schema_version };
+        index.count_events(kind, 1);
+        last_type = Some(event_type);
+        if let Some(id) = event.id {
+            index.record_event_id(first_stream, id.uuid());
+        }
+    }
+    Ok(())
+}
+
+const fn malformed(what: &'static str) -> FrameFault {
+    FrameFault::Malformed { what }
+}

@@ -1,0 +1,176 @@
+//! From the parts of a frame to recorded events and commands.
+
+use std::sync::Arc;
+
+use annals_core::command::{CommandRecord, RecordedCommand};
+use annals_core::event::{ContentType, Origin, RecordedEvent, SchemaVersion};
+use annals_core::id::{CommandId, EventId, StoreId};
+use annals_core::name::{CommandName, EventType};
+use annals_core::place::{Partition, Position, Revision};
+use annals_core::stream::StreamId;
+use annals_core::time::Timestamp;
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::append::range_of;
+use super::decode::{Body, EventPart, OriginPart};
+use super::fault::FrameFault;
+use super::frame::Frame;
+use super::names::Names;
+
+/// How many event types a builder remembers; a page rarely has more.
+const TYPES_REMEMBERED: usize = 8;
+
+/// Builds the events of one page: remembers what consecutive events share.
+#[derive(Debug)]
+pub(crate) struct Builder<'a> {
+    store: StoreId,
+    names: &'a Names,
+    event_types: Vec<EventType>,
+    no_origin: Arc<Origin>,
+}
+
+/// What all events of one stream in one frame share.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) stream: StreamId,
+    recorded_at: Timestamp,
+    command_id: Option<CommandId>,
+    /// What ids are derived from.
+    id_source: CommandId,
+    pub(crate) origin: Arc<Origin>,
+}
+
+/// Where one event is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventPlace {
+    /// Which event of its stream in the commit.
+    pub(crate) ordinal: u32,
+    pub(crate) revision: Revision,
+    pub(crate) position: u64,
+}
+
+impl<'a> Builder<'a> {
+    pub(crate) fn new(store: StoreId, names: &'a Names) -> Self {
+        Self { store, names, event_types: Vec::new(), no_origin: Arc::default() }
+    }
+
+    pub(crate) fn origin(&self, part: &OriginPart<'_>) -> Result<Arc<Origin>, FrameFault> {
+        let is_empty = part.correlation_id.is_none()
+            && part.causation_id.is_none()
+            && part.principal.is_none();
+        if is_empty {
+            return Ok(Arc::clone(&self.no_origin));
+        }
+        Ok(Arc::new(Origin {
+            correlation_id: part.correlation_id()?,
+            causation_id: part.causation_id,
+            principal: part.principal.map(Arc::from),
+        }))
+    }
+
+    pub(crate) fn common(
+        &self,
+        frame: &Frame,
+        body: &Body<'_>,
+        stream: StreamId,
+        origin: &Arc<Origin>,
+    ) -> Common {
+        let command_id = body.command.map(|command| command.id);
+        Common {
+            stream,
+            recorded_at: Timestamp::from_ms(frame.header.recorded_at_ms),
+            command_id,
+            id_source: command_id.unwrap_or_else(|| self.plain_source(frame)),
+            origin: Arc::clone(origin),
+        }
+    }
+
+    /// What the ids of a plain append are derived from that gave none: no other append of any store
+    /// has the same.
+    fn plain_source(&self, frame: &Frame) -> CommandId {
+        let position = u128::from(frame.header.first_position);
+        CommandId::new(Uuid::from_u128(self.store.uuid().as_u128() ^ position))
+    }
+
+    pub(crate) fn event(
+        &mut self,
+        frame: &Frame,
+        common: &Common,
+        part: &EventPart<'_>,
+        place: EventPlace,
+    ) -> Result<RecordedEvent, FrameFault> {
+        let derive = || EventId::derive(common.id_source, &common.stream, place.ordinal);
+        Ok(RecordedEvent {
+            id: part.id.unwrap_or_else(derive),
+            stream: common.stream.clone(),
+            revision: place.revision,
+            partition: Partition::ZERO,
+            position: Position::new(place.position),
+            event_type: self.event_type(part.event_type)?,
+            schema_version: SchemaVersion(part.schema_version),
+            content_type: ContentType::from(part.content_type),
+            data: slice(frame, part.data),
+            metadata: slice(frame, part.metadata),
+            recorded_at: common.recorded_at,
+            command_id: common.command_id,
+            origin: Arc::clone(&common.origin),
+        })
+    }
+
+    pub(crate) fn stream(&self, text: &str) -> Result<StreamId, FrameFault> {
+        self.names.stream(text)
+    }
+
+    fn event_type(&mut self, text: &str) -> Result<EventType, FrameFault> {
+        if let Some(known) = self.event_types.iter().find(|known| known.as_str() == text) {
+            return Ok(known.clone());
+        }
+        let event_type = self.names.event_type(text)?;
+        if self.event_types.len() < TYPES_REMEMBERED {
+            self.event_types.push(event_type.clone());
+        }
+        Ok(event_type)
+    }
+
+    /// The command of a frame that has one.
+    pub(crate) fn command(&self, frame: &Frame) -> Result<RecordedCommand, FrameFault> {
+        let body = Body::decode(frame)?;
+        let command = body.command.ok_or(FrameFault::Malformed { what: "a command is missing" })?;
+        let mut position = frame.header.first_position;
+        for part in body.streams().take(command.stream_index) {
+            position += u64::from(part?.events_count);
+        }
+        let part = body.streams().nth(command.stream_index).transpose()?;
+        let part =
+            part.ok_or(FrameFault::Malformed { what: "the stream of a command is missing" })?;
+        let record = CommandRecord {
+            id: command.id,
+            name: CommandName::new(command.name)
+                .map_err(|_| FrameFault::Malformed { what: "a command name is not one" })?,
+            stream: self.names.stream(part.stream)?,
+            content_type: ContentType::from(command.content_type),
+            data: slice(frame, command.data),
+            decided_at: command.decided_at,
+            seed: command.seed,
+            plugin: command.plugin,
+            outcome: command.outcome(),
+        };
+        let head = part.first_revision.get();
+        Ok(RecordedCommand {
+            record,
+            origin: self.origin(&body.origin)?,
+            recorded_at: Timestamp::from_ms(frame.header.recorded_at_ms),
+            revision: part.revision_after(),
+            events: range_of(head, part.events_count.into(), position),
+        })
+    }
+}
+
+/// Shares bytes of the frame instead of copying them.
+fn slice(frame: &Frame, part: &[u8]) -> Bytes {
+    if part.is_empty() {
+        return Bytes::new();
+    }
+    frame.bytes.slice_ref(part)
+}

@@ -1,0 +1,90 @@
+//! Stream ids and event types that were seen, so that equal ones share their text: building a
+//! recorded event then costs two reference counts instead of two allocations.
+
+use std::hash::BuildHasher as _;
+use std::sync::{Mutex, PoisonError};
+
+use annals_core::name::EventType;
+use annals_core::stream::StreamId;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::fault::FrameFault;
+
+/// How many parts the stream ids are in, so that readers rarely wait for one another.
+const SHARDS_COUNT: usize = 16;
+
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    hasher: DefaultHashBuilder,
+    streams: [Mutex<HashTable<StreamId>>; SHARDS_COUNT],
+    event_types: Mutex<HashTable<EventType>>,
+}
+
+impl Names {
+    /// The stream id that `text` is.
+    pub(crate) fn stream(&self, text: &str) -> Result<StreamId, FrameFault> {
+        self.stream_or(text, || {
+            StreamId::parse(text)
+                .map_err(|_| FrameFault::Malformed { what: "a stream id is not one" })
+        })
+    }
+
+    /// A stream id equal to `stream` that shares its text with all the others.
+    pub(crate) fn shared(&self, stream: &StreamId) -> StreamId {
+        self.stream_or(stream.as_str(), || Ok(stream.clone())).unwrap_or_else(|_| stream.clone())
+    }
+
+    fn stream_or(
+        &self,
+        text: &str,
+        make: impl FnOnce() -> Result<StreamId, FrameFault>,
+    ) -> Result<StreamId, FrameFault> {
+        let hash = self.hasher.hash_one(text);
+        // The table uses the high and the low bits; the shard takes some from the middle.
+        let shard = usize::from(hash.to_le_bytes()[4]) % SHARDS_COUNT;
+        let Some(shard) = self.streams.get(shard) else {
+            return make();
+        };
+        let mut streams = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stream) = streams.find(hash, |stream| stream.as_str() == text) {
+            return Ok(stream.clone());
+        }
+        let stream = make()?;
+        streams.insert_unique(hash, stream.clone(), |stream| self.hasher.hash_one(stream.as_str()));
+        Ok(stream)
+    }
+
+    /// The event type that `text` is.
+    pub(crate) fn event_type(&self, text: &str) -> Result<EventType, FrameFault> {
+        let hash = self.hasher.hash_one(text);
+        let mut types = self.event_types.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(event_type) = types.find(hash, |event_type| event_type.as_str() == text) {
+            return Ok(event_type.clone());
+        }
+        let event_type = EventType::new(text)
+            .map_err(|_| FrameFault::Malformed { what: "an event type is not one" })?;
+        types.insert_unique(hash, event_type.clone(), |event_type| {
+            self.hasher.hash_one(event_type.as_str())
+        });
+        Ok(event_type)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn equal_names_share_their_text_and_bad_ones_are_refused() {
+        // Guards memory: ten million events of a stream keep its id once.
+        let names = Names::default();
+        let first = names.stream("account/a1").unwrap();
+        let again = names.shared(&StreamId::parse("account/a1").unwrap());
+        assert!(Arc::ptr_eq(&first.to_shared(), &again.to_shared()));
+        assert_eq!(names.event_type("opened").unwrap().as_str(), "opened");
+        assert!(names.stream("account").is_err());
+        assert!(names.event_type("Opened").is_err());
+    }
+}

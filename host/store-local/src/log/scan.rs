@@ -1,0 +1,113 @@
+//! Frames one after the other, read in big pieces.
+
+use std::io;
+
+use bytes::Bytes;
+
+use super::fault::FrameFault;
+use super::file::LogFile;
+use super::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader};
+
+/// Walks over the frames of a file.
+#[derive(Debug)]
+pub(crate) struct Scanner<'a> {
+    file: &'a dyn LogFile,
+    salt: u64,
+    /// Where the next frame begins.
+    offset: u64,
+    /// Where reading ends.
+    end: u64,
+    /// How much to read at once, in bytes.
+    piece_bytes: usize,
+    // Invariant: `piece` holds the bytes of the file from `piece_offset` on.
+    piece: Bytes,
+    piece_offset: u64,
+}
+
+/// What is at a place of the file.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Frame(u64, Frame),
+    /// There is no frame here: `fault` tells why, `None` that the bytes are the zeros of unused
+    /// space, or that the end is reached.
+    End(Option<FrameFault>),
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(
+        file: &'a dyn LogFile,
+        salt: u64,
+        range: std::ops::Range<u64>,
+        piece_bytes: usize,
+    ) -> Self {
+        Self {
+            file,
+            salt,
+            offset: range.start,
+            end: range.end,
+            piece_bytes,
+            piece: Bytes::new(),
+            piece_offset: range.start,
+        }
+    }
+
+    /// Where the next frame begins.
+    pub(crate) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Looks at the next place, and walks over it when it is a frame.
+    pub(crate) fn step(&mut self) -> io::Result<Step> {
+        if self.offset >= self.end {
+            return Ok(Step::End(None));
+        }
+        let Some(head) = self.bytes(FRAME_HEADER_BYTES)? else {
+            let rest = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+            let rest = self.bytes(rest)?.unwrap_or_default();
+            let is_unused = rest.iter().all(|&byte| byte == 0);
+            return Ok(Step::End((!is_unused).then_some(FrameFault::Incomplete)));
+        };
+        if head.iter().all(|&byte| byte == 0) {
+            return Ok(Step::End(None));
+        }
+        let frame_bytes = FrameHeader::parse(&head).and_then(|header| header.frame_bytes());
+        let frame_bytes = match frame_bytes {
+            Ok(frame_bytes) => frame_bytes,
+            Err(fault) => return Ok(Step::End(Some(fault))),
+        };
+        let Some(bytes) = self.bytes(frame_bytes)? else {
+            return Ok(Step::End(Some(FrameFault::Incomplete)));
+        };
+        let count = bytes.len();
+        match Frame::check(bytes, self.salt) {
+            Ok(frame) => {
+                let offset = self.offset;
+                self.offset += u64::try_from(count).unwrap_or(u64::MAX);
+                Ok(Step::Frame(offset, frame))
+            }
+            Err(fault) => Ok(Step::End(Some(fault))),
+        }
+    }
+
+    /// The next `count` bytes; `None` when there are fewer before the end.
+    fn bytes(&mut self, count: usize) -> io::Result<Option<Bytes>> {
+        if let Some(bytes) = self.piece_bytes_at_offset(count) {
+            return Ok(Some(bytes));
+        }
+        let rest = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+        if rest < count {
+            return Ok(None);
+        }
+        let mut piece = vec![0; rest.min(self.piece_bytes.max(count))];
+        self.file.read_exact_at(&mut piece, self.offset)?;
+        self.piece = Bytes::from(piece);
+        self.piece_offset = self.offset;
+        Ok(self.piece_bytes_at_offset(count))
+    }
+
+    fn piece_bytes_at_offset(&self, count: usize) -> Option<Bytes> {
+        let start = usize::try_from(self.offset - self.piece_offset).ok()?;
+        let end = start.checked_add(count)?;
+        (end <= self.piece.len()).then(|| self.piece.slice(start..end))
+    }
+}
