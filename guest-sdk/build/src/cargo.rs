@@ -45,7 +45,7 @@ pub(crate) fn build(options: &BuildOptions, manifest_path: &Path) -> Result<Arti
         .args(["rustc", "--lib", "--crate-type", "cdylib", "--target", TARGET])
         .args(["--message-format", "json-render-diagnostics"])
         .arg("--manifest-path")
-        .arg(options.plugin_dir.join("Cargo.toml"))
+        .arg(manifest_path)
         .args(["--profile", &options.profile])
         .current_dir(&options.plugin_dir)
         .stdin(Stdio::null())
@@ -53,6 +53,9 @@ pub(crate) fn build(options: &BuildOptions, manifest_path: &Path) -> Result<Arti
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     if let Some(target_dir) = &options.target_dir {
+        // Cargo runs in the plugin's folder; the caller's path is relative to its own.
+        let target_dir = std::path::absolute(target_dir)
+            .map_err(|source| BuildError::Toolchain { program: "cargo", source })?;
         command.arg("--target-dir").arg(target_dir);
     }
     if options.cargo_output == CargoOutput::Inherit {

@@ -53,6 +53,17 @@ fn a_crate_that_exports_nothing_is_no_plugin() {
 }
 
 #[test]
+fn a_relative_folder_is_found_from_the_working_directory() {
+    // Guards `annals plugin build DIR`: cargo runs in the plugin's folder, paths are the caller's.
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let relative = Path::new(folder.path().file_name().unwrap());
+    let error = build(&write_crate(relative, "pub fn door() {}")).unwrap_err();
+    assert!(matches!(error, BuildError::NotAPlugin { .. }), "{error:?}");
+    assert!(relative.join("target").is_dir());
+    assert!(!relative.join(relative).exists());
+}
+
+#[test]
 fn bytes_that_are_no_component_have_no_interfaces() {
     // Guards against a panic on whatever file is given.
     for bytes in [b"".as_slice(), b"\0asm", b"\0asm\x01\0\0\0", b"hello, this is no Wasm"] {

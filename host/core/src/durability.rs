@@ -6,9 +6,9 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 
 use futures_util::future::poll_fn;
-use std::task::{Poll, Waker};
 
 /// An accepted commit could not be made durable: it may be there after a restart, or not. Appending
 /// the same command id again is safe and tells.

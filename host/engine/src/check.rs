@@ -9,6 +9,7 @@ use annals_core::commit::{CLAIM_PART_BYTES_MAX, Claim, Release};
 use annals_core::event::{ContentType, NewEvent};
 use annals_core::json;
 use annals_core::limits::{COMMIT_ITEMS_MAX, PAYLOAD_BYTES_MAX, REJECTION_BYTES_MAX};
+use annals_core::name::PluginName;
 use annals_core::plugin::{Decision, GuestClaim, GuestEvent};
 use annals_core::port::guest::GuestFailure;
 use annals_core::stream::StreamId;
@@ -110,13 +111,24 @@ fn add_claims(
 }
 
 fn check_claim_parts(scope: &str, key: &str) -> Result<(), Fault> {
-    let is_sized = |text: &str| (1..=CLAIM_PART_BYTES_MAX).contains(&text.len());
-    if is_sized(scope) && is_sized(key) {
+    if !is_code(scope) {
+        return Err(Fault::Contract(format!(
+            "has a claim whose scope is not kebab-case of at most {CODE_BYTES_MAX} bytes"
+        )));
+    }
+    if (1..=CLAIM_PART_BYTES_MAX).contains(&key.len()) {
         return Ok(());
     }
-    Err(Fault::Limit(format!(
-        "has a claim whose scope or key is not of 1 to {CLAIM_PART_BYTES_MAX} bytes"
-    )))
+    Err(Fault::Limit(format!("has a claim whose key is not of 1 to {CLAIM_PART_BYTES_MAX} bytes")))
+}
+
+/// Checks that a snapshot is JSON, as the contract says.
+pub(crate) fn state(plugin: &PluginName, data: &[u8]) -> Result<(), GuestFailure> {
+    json::check(data).map_err(|error| GuestFailure::Contract {
+        plugin: plugin.to_string(),
+        call: "snapshot",
+        cause: format!("the state is {error}"),
+    })
 }
 
 fn new_event(active: &ActiveAggregate, event: GuestEvent) -> Result<NewEvent, Fault> {
@@ -148,8 +160,14 @@ fn new_event(active: &ActiveAggregate, event: GuestEvent) -> Result<NewEvent, Fa
     })
 }
 
-/// Longest code of a rejection, in bytes.
-const REJECTION_CODE_BYTES_MAX: usize = 64;
+/// Longest code of a rejection or scope of a claim, in bytes.
+const CODE_BYTES_MAX: usize = 64;
+
+/// Whether a text can be the code of a rejection or the scope of a claim.
+fn is_code(text: &str) -> bool {
+    (1..=CODE_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
 
 /// Checks a rejection: a kebab-case code, a bounded text, JSON detail.
 pub(crate) fn rejection(
@@ -164,10 +182,7 @@ pub(crate) fn rejection(
         call: "decide",
         cause: format!("the rejection {cause}"),
     };
-    let is_kebab_case = !code.is_empty()
-        && code.len() <= REJECTION_CODE_BYTES_MAX
-        && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if !is_kebab_case {
+    if !is_code(code) {
         return Err(contract("has a code that is not kebab-case of at most 64 bytes".to_owned()));
     }
     let detail = detail.unwrap_or_default();

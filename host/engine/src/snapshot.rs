@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_core::error::ErrorChain;
 use annals_core::id::{Digest, StoreId};
+use annals_core::json;
 use annals_core::limits::ROW_BYTES_MAX;
 use annals_core::place::Revision;
 use annals_core::port::state_store::{RowKey, StateCommit, StateError, StateStore, StateWrite};
@@ -115,6 +116,10 @@ impl Snapshots {
         value.extend_from_slice(data);
         if value.len() > ROW_BYTES_MAX {
             self.warn_once(stream, "its state is larger than a row of the state store");
+            return;
+        }
+        if let Err(error) = json::check(data) {
+            self.warn_once(stream, &format!("its state is {error}"));
             return;
         }
         let key = Bytes::copy_from_slice(stream.as_str().as_bytes());

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::catalog::ActiveAggregate;
+use crate::check;
 use crate::command::CommandError;
 use crate::shard::read_error;
 
@@ -108,7 +109,9 @@ fn fold_pages(
     while let Some(events) = inbox.blocking_recv() {
         evolve(&mut *guest, entity, active, &events)?;
     }
-    guest.snapshot(entity).map(Bytes::from).map_err(CommandError::Plugin)
+    let data = guest.snapshot(entity).map_err(CommandError::Plugin)?;
+    check::state(&active.description.name, &data).map_err(CommandError::Plugin)?;
+    Ok(Bytes::from(data))
 }
 
 fn evolve(

@@ -15,7 +15,6 @@ use annals_core::name::{CommandName, PluginName};
 use annals_core::place::ExpectedRevision;
 use annals_core::port::{EventStore, StateStores};
 use annals_core::time::{Clock, Timestamp};
-
 use annals_engine::command::{CommandError, CommandOutcome, CommandRequest, Verdict};
 use annals_engine::{Engine, EngineOptions, Placement, Ports};
 use annals_store_memory::{MemoryBlobStore, MemoryEventStore, MemoryStateStores};

@@ -24,8 +24,6 @@ pub(crate) fn deterministic() -> wasmtime::Result<Engine> {
         // Calls run one at a time, synchronously: without this each costs three times as much.
         .concurrency_support(false)
         .memory_init_cow(true)
-        // Compiling stays on the thread that asked, so that it cannot starve the shards.
-        .parallel_compilation(false)
         // Function names only: debug information is the guest's, and parsing it is work it could
         // make as long as it likes.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);

@@ -51,16 +51,16 @@ pub const REJECT_BAD_CODE: &str = "reject-bad-code";
 pub const REJECT_EMPTY_CODE: &str = "reject-empty-code";
 /// Fails: a message that is not UTF-8, which the component model refuses.
 pub const REJECT_INVALID_UTF8: &str = "reject-invalid-utf8";
-/// Fails: a message of 1 MiB, where 4 KiB are allowed.
+/// Fails: a message of 1 MiB, more than a rejection may have.
 pub const REJECT_LARGE_MESSAGE: &str = "reject-large-message";
 /// Fails: detail that is not JSON.
 pub const REJECT_INVALID_JSON_DETAIL: &str = "reject-invalid-json-detail";
 
-/// Fails: 101 claims are one more than a decision may have.
+/// Fails: 101 claims are more than a decision may have.
 pub const CLAIM_TOO_MANY: &str = "claim-too-many";
 /// Fails: a claim of the empty name.
 pub const CLAIM_EMPTY_KEY: &str = "claim-empty-key";
-/// Fails: a claim of a name of 1 025 bytes, one more than allowed.
+/// Fails: a claim of a name of 1 025 bytes, more than allowed.
 pub const CLAIM_LARGE_KEY: &str = "claim-large-key";
 /// Fails: a claim in a scope that is not kebab-case.
 pub const CLAIM_BAD_SCOPE: &str = "claim-bad-scope";
@@ -82,7 +82,7 @@ pub const RECORD_TRAP_IN_SNAPSHOT: &str = "record-trap-in-snapshot";
 pub const RECORD_LOOP_IN_SNAPSHOT: &str = "record-loop-in-snapshot";
 /// Accepted; from here on the snapshot is not JSON. Commands go on without snapshots.
 pub const RECORD_INVALID_JSON_SNAPSHOT: &str = "record-invalid-json-snapshot";
-/// Accepted; from here on the snapshot has 9 MiB, where 8 MiB are allowed. Commands go on without
+/// Accepted; from here on the snapshot has 9 MiB, more than the host keeps. Commands go on without
 /// snapshots.
 pub const RECORD_LARGE_SNAPSHOT: &str = "record-large-snapshot";
 

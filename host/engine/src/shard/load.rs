@@ -16,6 +16,7 @@ use super::ResidentState;
 use super::run::ShardState;
 use super::sandbox::{Resident, Sandbox};
 use crate::catalog::ActiveAggregate;
+use crate::check;
 use crate::command::CommandError;
 use crate::snapshot::{Build, Snapshot};
 use crate::state::fill;
@@ -189,7 +190,9 @@ impl ShardState {
                     if is_same != Some(resident.entity) {
                         return Ok(None);
                     }
-                    sandbox.guest.snapshot(resident.entity).map(Some)
+                    let data = sandbox.guest.snapshot(resident.entity)?;
+                    check::state(&active.description.name, &data)?;
+                    Ok(Some(data))
                 })
                 .map_err(CommandError::Plugin)?;
             if let Some(data) = state {
