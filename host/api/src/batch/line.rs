@@ -1,0 +1,86 @@
+//! What one line of a batch says.
+
+use std::borrow::Cow;
+
+use annals_core::id::CorrelationId;
+use annals_core::name::{CommandName, PluginName};
+use annals_core::place::{ExpectedRevision, Revision};
+use annals_engine::command::CommandRequest;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::command::origin_of;
+use crate::problem::{Code, Problem};
+use crate::request::{body, headers};
+
+/// One command.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CommandLine<'a> {
+    /// The aggregate that decides.
+    #[serde(borrow)]
+    aggregate: Cow<'a, str>,
+    /// The id part of the stream.
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    /// What is wished for.
+    #[serde(borrow)]
+    command: Cow<'a, str>,
+    /// The command's data; absent counts as `{}`.
+    #[serde(borrow)]
+    #[schema(value_type = Option<serde_json::Value>)]
+    data: Option<&'a RawValue>,
+    /// The id by which a repeat is recognised; made when absent.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    command_id: Option<Cow<'a, str>>,
+    /// What the sender believes about the stream.
+    #[serde(borrow)]
+    if_revision: Option<IfRevision<'a>>,
+    /// Shared by everything one outside request led to.
+    correlation_id: Option<Cow<'a, str>>,
+}
+
+/// `any`, `no-stream`, `stream-exists` or a revision.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum IfRevision<'a> {
+    /// A revision.
+    Exactly(u64),
+    /// In words, or a revision as text.
+    Text(#[serde(borrow)] Cow<'a, str>),
+}
+
+/// Parses a line.
+pub(super) fn parse(text: &Bytes) -> Result<CommandRequest, Problem> {
+    let line: CommandLine<'_> = body::parse(text)?;
+    let command_id = line.command_id.as_deref().map(Uuid::parse_str).transpose().map_err(|_| {
+        Problem::new(
+            Code::BadIdempotencyKey,
+            "`command_id` is not a UUID. Send a new one for each command.",
+        )
+    })?;
+    let correlation_id = line.correlation_id.as_deref().map(CorrelationId::new).transpose();
+    Ok(CommandRequest {
+        aggregate: PluginName::new(&line.aggregate)?,
+        id: line.id.into_owned(),
+        command: CommandName::new(&line.command)?,
+        data: match line.data {
+            // Parsed by borrowing, so the data is a part of the text.
+            Some(data) => body::unpinned(text.slice_ref(data.get().as_bytes())),
+            None => Bytes::from_static(b"{}"),
+        },
+        command_id: command_id.map(annals_core::id::CommandId::new),
+        expected: line.if_revision.map_or(Ok(ExpectedRevision::Any), expected)?,
+        origin: origin_of(correlation_id.map_err(|_| headers::bad_correlation_id())?),
+    })
+}
+
+fn expected(belief: IfRevision<'_>) -> Result<ExpectedRevision, Problem> {
+    match belief {
+        IfRevision::Exactly(revision) => Ok(ExpectedRevision::Exactly(Revision::new(revision))),
+        IfRevision::Text(text) => text.parse().map_err(|_| headers::bad_if_revision()),
+    }
+}

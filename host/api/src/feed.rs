@@ -1,0 +1,119 @@
+//! The feed of all events: `GET /v1/events`, page by page or as an event stream.
+
+mod sse;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_core::place::{Partition, Position};
+use annals_core::port::event_store::{FeedFilter, FeedPage};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
+
+use crate::Api;
+use crate::answer::json_bytes;
+use crate::event::{EventJson, Events};
+use crate::json;
+use crate::openapi::ProblemDocument;
+use crate::problem::Problem;
+use crate::request::headers;
+use crate::request::query::Query;
+use crate::stream::PAGE_EVENTS;
+
+/// The one partition that is served.
+const PARTITION: Partition = Partition::ZERO;
+
+/// Reads the feed of all events; with `accept: text/event-stream` it catches up, then follows.
+#[utoipa::path(
+    get,
+    operation_id = "read_events",
+    path = "/v1/events",
+    tag = "events",
+    params(
+        ("after" = Option<u64>, Query, description = "The position after which to begin (exclusive); the first event when absent."),
+        ("category" = Option<String>, Query, description = "Only these categories, separated by commas. Absent: all but the host's own."),
+        ("type" = Option<String>, Query, description = "Only these event types, separated by commas."),
+        ("stream_prefix" = Option<String>, Query, description = "Only streams whose `category/id` starts with this."),
+        ("limit" = Option<u64>, Query, description = "Most events to return; 100 when absent. Not for event streams."),
+        ("wait_ms" = Option<u64>, Query, description = "How long to wait for an event when there is none. Not for event streams."),
+        ("last-event-id" = Option<String>, Header, description = "Event streams: the position of the last event received; goes before `after`."),
+    ),
+    responses(
+        (status = 200, description = "A page of events, or an event stream: `id` is the position, `data` the event; `event: caught-up` tells that the head was reached.",
+            content((FeedPageJson<'static> = "application/json"), (String = "text/event-stream"))),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn read(
+    State(api): State<Arc<Api>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    if headers::wants_event_stream(request.headers()) {
+        return sse::follow(api, &request);
+    }
+    let known = ["after", "category", "type", "stream_prefix", "limit", "wait_ms"];
+    let query = Query::parse(request.uri(), &known)?;
+    let after = query.number("after")?.map(Position::new);
+    let limit = query.limit(PAGE_EVENTS, api.options.page_events_max)?;
+    let filter = query.feed_filter()?;
+    let wait = query.wait(Duration::ZERO, api.options.wait_max)?;
+    let page = page(&api, after, &filter, limit, wait).await?;
+    let events = Events(&page.events);
+    let mut body = Vec::with_capacity(events.json_bytes());
+    let (read_up_to, is_at_head) = (page.read_up_to, page.is_at_head);
+    json::write(&mut body, &FeedPageJson { events, read_up_to, is_at_head })?;
+    Ok(json_bytes(body))
+}
+
+/// A page with at least one event, or what there was after waiting for one.
+async fn page(
+    api: &Api,
+    after: Option<Position>,
+    filter: &FeedFilter,
+    limit: usize,
+    wait: Duration,
+) -> Result<FeedPage, Problem> {
+    let store = api.engine.store();
+    let deadline = Instant::now() + wait;
+    let mut after = after;
+    loop {
+        let page = store.read_feed(PARTITION, after, filter, limit).await?;
+        let is_late = Instant::now() >= deadline || api.lifecycle.is_stopping();
+        if !page.events.is_empty() || is_late {
+            return Ok(page);
+        }
+        after = page.read_up_to;
+        if !page.is_at_head {
+            // The filter held everything back: others get a turn before the next page.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let news = async {
+            tokio::select! {
+                news = store.wait_for_news(PARTITION, after) => news,
+                () = api.lifecycle.stopped() => Ok(()),
+            }
+        };
+        // Whether there was news or not, the next read tells.
+        if let Ok(Err(error)) = timeout_at(deadline, news).await {
+            return Err(error.into());
+        }
+    }
+}
+
+/// Some events of the feed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FeedPage)]
+pub(crate) struct FeedPageJson<'a> {
+    /// The events, in order of position.
+    #[schema(value_type = Vec<EventJson<'static>>)]
+    events: Events<'a>,
+    /// The `after` of the next page: every event up to here that fits was returned.
+    #[schema(value_type = Option<u64>)]
+    read_up_to: Option<Position>,
+    /// Whether no event was after `read_up_to`.
+    is_at_head: bool,
+}

@@ -1,0 +1,192 @@
+//! The feed as an event stream: catches up, then follows.
+//!
+//! ```text
+//! id: 41                       the position: what `last-event-id` goes on from
+//! data: {"id":"…",…}           the event
+//!
+//! event: caught-up             once, when the head is reached the first time
+//! data: {"position":41}
+//!
+//! : heartbeat                  while nothing happens
+//! ```
+//!
+//! A page is read from the store only when the client has taken the one before: a slow client costs
+//! one page of memory, whatever happens meanwhile, and is given every event.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use annals_core::place::Position;
+use annals_core::port::event_store::{FeedFilter, FeedPage};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::PARTITION;
+use crate::Api;
+use crate::event::EventJson;
+use crate::json;
+use crate::problem::{Code, Problem, ProblemBody};
+use crate::request::query::Query;
+use crate::request::{RequestId, headers};
+
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// Answers with an event stream.
+pub(super) fn follow(api: Arc<Api>, request: &Request) -> Result<Response, Problem> {
+    let query = Query::parse(request.uri(), &["after", "category", "type", "stream_prefix"])?;
+    let after = query.number("after")?.map(Position::new);
+    let after = headers::last_event_id(request.headers())?.or(after);
+    let filter = query.feed_filter()?;
+    let permit = Arc::clone(&api.event_streams).try_acquire_owned().map_err(|_| {
+        let streams_max = api.options.event_streams_max;
+        Problem::new(
+            Code::Busy,
+            format!("{streams_max} event streams are open already. Try again in a moment."),
+        )
+    })?;
+    let follower = Follower {
+        request_id: request.extensions().get::<RequestId>().cloned(),
+        read_up_to: after,
+        told_up_to: after,
+        is_caught_up: false,
+        is_at_head: false,
+        is_over: false,
+        filter,
+        api,
+        _permit: permit,
+    };
+    let pieces = futures_util::stream::unfold(follower, |mut follower| async move {
+        let piece = follower.next().await?;
+        Some((Ok::<_, Infallible>(Bytes::from(piece)), follower))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(header::CACHE_CONTROL, NO_CACHE);
+    Ok(response)
+}
+
+/// One open event stream.
+struct Follower {
+    api: Arc<Api>,
+    request_id: Option<RequestId>,
+    filter: FeedFilter,
+    read_up_to: Option<Position>,
+    // The last position the client knows as an `id`.
+    told_up_to: Option<Position>,
+    is_caught_up: bool,
+    is_at_head: bool,
+    is_over: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// What to send next; `None` when the host is stopping or the feed failed.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        if self.is_over {
+            return None;
+        }
+        let api = Arc::clone(&self.api);
+        tokio::select! {
+            biased;
+            () = api.lifecycle.stopped() => None,
+            piece = self.piece() => Some(piece),
+        }
+    }
+
+    /// The next page with something to tell, or a heartbeat.
+    async fn piece(&mut self) -> Vec<u8> {
+        let heartbeat = tokio::time::sleep(self.api.options.heartbeat);
+        tokio::pin!(heartbeat);
+        loop {
+            let told = async {
+                if self.is_at_head {
+                    let store = self.api.engine.store();
+                    store.wait_for_news(PARTITION, self.read_up_to).await?;
+                }
+                self.page().await
+            };
+            let told = tokio::select! {
+                biased;
+                told = told => told,
+                () = &mut heartbeat => return self.heartbeat(),
+            };
+            match told {
+                // The filter held everything back: others get a turn before the next page.
+                Ok(piece) if piece.is_empty() => tokio::task::yield_now().await,
+                Ok(piece) => return piece,
+                Err(problem) => return self.fail(&problem),
+            }
+        }
+    }
+
+    /// Reads one page and writes what it has to tell, which may be nothing.
+    async fn page(&mut self) -> Result<Vec<u8>, Problem> {
+        let limit = self.api.options.event_stream_page_events_max;
+        let store = self.api.engine.store();
+        let page = store.read_feed(PARTITION, self.read_up_to, &self.filter, limit).await?;
+        let piece = self.written(&page)?;
+        self.read_up_to = page.read_up_to.or(self.read_up_to);
+        self.is_at_head = page.is_at_head;
+        Ok(piece)
+    }
+
+    fn written(&mut self, page: &FeedPage) -> Result<Vec<u8>, Problem> {
+        let mut out = Vec::new();
+        for event in &page.events {
+            out.extend_from_slice(b"id: ");
+            json::write(&mut out, &event.position)?;
+            out.extend_from_slice(b"\ndata: ");
+            json::write(&mut out, &EventJson::new(event))?;
+            out.extend_from_slice(b"\n\n");
+            self.told_up_to = Some(event.position);
+        }
+        if page.is_at_head && !self.is_caught_up {
+            self.is_caught_up = true;
+            write_id(&mut out, page.read_up_to)?;
+            out.extend_from_slice(b"event: caught-up\ndata: {\"position\":");
+            json::write(&mut out, &page.read_up_to)?;
+            out.extend_from_slice(b"}\n\n");
+            self.told_up_to = page.read_up_to;
+        }
+        Ok(out)
+    }
+
+    /// A comment; with the position reached, when the filter held back everything since the last.
+    fn heartbeat(&mut self) -> Vec<u8> {
+        let mut out = b": heartbeat\n".to_vec();
+        if self.told_up_to != self.read_up_to && write_id(&mut out, self.read_up_to).is_ok() {
+            self.told_up_to = self.read_up_to;
+        }
+        out.push(b'\n');
+        out
+    }
+
+    /// Tells the problem and ends; the client comes back with `last-event-id`.
+    fn fail(&mut self, problem: &Problem) -> Vec<u8> {
+        self.is_over = true;
+        let request_id = self.request_id.as_ref().map(RequestId::as_str);
+        problem.log(request_id.unwrap_or_default());
+        let mut out = b"event: problem\ndata: ".to_vec();
+        if json::write(&mut out, &ProblemBody { problem, request_id }).is_err() {
+            return Vec::new();
+        }
+        out.extend_from_slice(b"\n\n");
+        out
+    }
+}
+
+fn write_id(out: &mut Vec<u8>, position: Option<Position>) -> Result<(), Problem> {
+    let Some(position) = position else {
+        return Ok(());
+    };
+    out.extend_from_slice(b"id: ");
+    json::write(out, &position)?;
+    out.push(b'\n');
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! HTTP over the engine: parse, map, answer.
+//!
+//! ```text
+//! request ─► layer.rs ─► request/ ─► command.rs, batch.rs, aggregate.rs, stream.rs,
+//!            id, limit   headers,    feed.rs, view.rs, plugin.rs, projection.rs
+//!                        path, query,      │ engine
+//!                        body              ▼
+//! response ◄─ layer.rs ◄──────────── answer.rs, json.rs, problem.rs
+//! ```
+//!
+//! Start at [`router`]. Listening, TLS and configuration are the daemon's.
+
+mod aggregate;
+mod answer;
+mod batch;
+mod command;
+mod event;
+mod feed;
+mod health;
+mod json;
+mod layer;
+pub mod lifecycle;
+mod openapi;
+pub mod options;
+mod plugin;
+pub mod problem;
+mod projection;
+mod request;
+mod stream;
+mod view;
+
+use std::sync::Arc;
+
+use annals_engine::Engine;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::routing::{get, post, put};
+use tokio::sync::Semaphore;
+
+pub use lifecycle::Lifecycle;
+pub use options::ApiOptions;
+pub use problem::Code;
+
+use problem::Problem;
+
+/// What every handler shares.
+#[derive(Debug)]
+pub(crate) struct Api {
+    engine: Arc<Engine>,
+    options: ApiOptions,
+    lifecycle: Lifecycle,
+    requests: Arc<Semaphore>,
+    batches: Arc<Semaphore>,
+    event_streams: Arc<Semaphore>,
+    body_budget: Arc<Semaphore>,
+    retry_after: HeaderValue,
+}
+
+/// The whole API.
+///
+/// When the daemon stops, it first calls [`Lifecycle::stop`]: event streams and long waits end, new
+/// requests are refused. Then it lets the connections finish, and last it stops the engine.
+pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) -> Router {
+    let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+    let api = Arc::new(Api {
+        requests: permits(options.requests_in_flight_max),
+        batches: permits(options.batches_in_flight_max),
+        event_streams: permits(options.event_streams_max),
+        body_budget: permits(request::body::budget_units(&options)),
+        retry_after: HeaderValue::from(options.retry_after.as_secs().max(1)),
+        engine,
+        options,
+        lifecycle,
+    });
+    Router::new()
+        .route("/v1/aggregates/{aggregate}/{id}/{command}", post(command::run))
+        .route("/v1/aggregates/{aggregate}/{id}", get(aggregate::state))
+        .route("/v1/commands", post(batch::run))
+        .route("/v1/streams/{category}/{id}", get(stream::read).post(stream::append::append))
+        .route("/v1/streams/{category}/{id}/commands", get(stream::commands::read))
+        .route("/v1/events", get(feed::read))
+        .route("/v1/views/{projection}/{table}", get(view::rows))
+        .route("/v1/views/{projection}/{table}/{key}", get(view::row))
+        // A table may be called `queries`: its rows are read with GET.
+        .route("/v1/views/{projection}/queries/{query}", post(view::query).get(view::row))
+        .route("/v1/plugins", get(plugin::list))
+        .route("/v1/plugins/{name}", put(plugin::install).get(plugin::show))
+        .route("/v1/projections", get(projection::list))
+        .route("/v1/projections/{name}", get(projection::show))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/openapi.json", get(openapi::serve))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(Arc::clone(&api))
+        .layer(layer::RequestLayer(api))
+}
+
+async fn unknown_route() -> Problem {
+    Problem::new(
+        Code::UnknownRoute,
+        "There is nothing at this path. See /openapi.json for what there is.",
+    )
+}
+
+async fn method_not_allowed(request: Request) -> Problem {
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!(
+            "{} is not allowed at this path. Use a method of the `allow` header.",
+            request.method()
+        ),
+    )
+}

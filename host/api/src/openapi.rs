@@ -1,0 +1,109 @@
+//! `/openapi.json`: what the API offers, with the commands and events of the active plugins.
+
+mod plugins;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde_json::Value;
+use utoipa::{OpenApi, ToSchema};
+
+use crate::answer::json_response;
+use crate::problem::{Code, Problem};
+use crate::request::query::Query;
+use crate::{
+    Api, aggregate, batch, command, event, feed, health, plugin, projection, stream, view,
+};
+
+/// Describes the API, with the commands and events of the active plugins.
+#[utoipa::path(
+    get,
+    operation_id = "read_openapi",
+    path = "/openapi.json",
+    tag = "health",
+    responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value)),
+)]
+pub(crate) async fn serve(
+    State(api): State<Arc<Api>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    Query::none(request.uri())?;
+    let mut document = document()?;
+    plugins::add(&mut document, &api.engine.plugins());
+    json_response(&document)
+}
+
+/// The API without any plugin.
+pub(crate) fn document() -> Result<Value, Problem> {
+    serde_json::to_value(ApiDocument::openapi()).map_err(|error| {
+        Problem::new(Code::Internal, "The description of the API could not be written.")
+            .caused_by(&error)
+    })
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Annals",
+        description = "Event-sourced applications whose domain logic is WebAssembly components. \
+                       Problem codes are in docs/reference/errors.md.",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
+    ),
+    paths(
+        command::run,
+        batch::run,
+        aggregate::state,
+        stream::read,
+        stream::append::append,
+        stream::commands::read,
+        feed::read,
+        view::row,
+        view::rows,
+        view::query,
+        plugin::install,
+        plugin::list,
+        plugin::show,
+        projection::list,
+        projection::show,
+        health::live,
+        health::ready,
+        serve,
+    ),
+    components(schemas(
+        command::CommandEvent<'static>,
+        command::RejectionJson<'static>,
+        event::EventJson<'static>,
+        view::RowJson<'static>,
+        stream::commands::CommandJson<'static>,
+        ProblemDocument,
+    )),
+    tags(
+        (name = "commands", description = "Wishes, decided by aggregates."),
+        (name = "aggregates", description = "The state that events lead to."),
+        (name = "streams", description = "Events and commands of one thing."),
+        (name = "events", description = "The feed of all events."),
+        (name = "views", description = "What projections make of events."),
+        (name = "plugins", description = "The components that hold the domain logic."),
+        (name = "projections", description = "How far views are."),
+        (name = "health", description = "Probes and this description."),
+    ),
+)]
+struct ApiDocument;
+
+/// Why a call has no answer (RFC 9457). Further members belong to the code.
+#[derive(Debug, ToSchema)]
+#[schema(as = Problem)]
+#[expect(dead_code, reason = "only describes what `ProblemBody` writes")]
+pub(crate) struct ProblemDocument {
+    /// The phrase of the status.
+    title: String,
+    /// The status.
+    status: u16,
+    /// Stable and kebab-case; docs/reference/errors.md has them all.
+    code: String,
+    /// A sentence for people, with what to do next.
+    detail: String,
+    /// To tell the operator; also in the header `x-request-id`.
+    request_id: Option<String>,
+}

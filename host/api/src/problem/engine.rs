@@ -1,0 +1,249 @@
+//! The engine's errors as problems.
+
+use annals_core::error::ErrorChain;
+use annals_core::port::guest::GuestFailure;
+use annals_core::stream::InvalidStreamId;
+use annals_engine::command::CommandError;
+use annals_engine::plugins::InstallError;
+use annals_engine::projection::ProjectionError;
+use annals_engine::state::StateError;
+use annals_engine::view::ViewError;
+
+use super::store::{self, wrong_expected_revision};
+use super::{Code, Problem};
+
+pub(crate) const STOPPING: &str = "The host is stopping. Try again when it is back.";
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        let text = sentence(&error);
+        match &error {
+            CommandError::UnknownAggregate { known, .. } => Self::new(
+                Code::UnknownAggregate,
+                format!("{text}. Use one of `known`, or install its plugin."),
+            )
+            .with("known", known.as_slice()),
+            CommandError::UnknownCommand { known, .. } => {
+                Self::new(Code::UnknownCommand, format!("{text}. Use one of `known`."))
+                    .with("known", known.as_slice())
+            }
+            CommandError::InvalidId(error) => bad_stream_id(error),
+            CommandError::Malformed { pointer, expected, .. } => malformed(text, pointer, expected),
+            CommandError::WrongExpectedRevision { stream, expected, actual } => {
+                wrong_expected_revision(stream, *expected, *actual)
+            }
+            CommandError::Contended { .. } => {
+                Self::new(Code::Contended, format!("{text}. Send the command again."))
+            }
+            CommandError::ClaimHeld { scope, key, holder } => store::claim_held(scope, key, holder),
+            CommandError::CommandIdReused { command_id, .. } => Self::new(
+                Code::CommandIdReused,
+                format!("{text}. Give every new command a new `idempotency-key`."),
+            )
+            .with("command_id", command_id.to_string()),
+            CommandError::TooLarge { what, size, max } => store::too_large(*what, *size, *max),
+            CommandError::Busy { .. } => {
+                Self::new(Code::Busy, format!("{text}. Try again in a moment."))
+            }
+            CommandError::Plugin(failure) => plugin_failed(failure),
+            CommandError::UnreadableEvent { event_type, schema_version, revision, .. } => {
+                Self::new(
+                    Code::UnreadableEvent,
+                    format!("{text}. Install a version of the plugin that reads it."),
+                )
+                .with("event_type", event_type.as_str())
+                .with("schema_version", Some(u64::from(schema_version.0)))
+                .with("revision", Some(revision.get()))
+            }
+            CommandError::Unavailable(cause) => unavailable().caused_by(cause),
+            CommandError::Damaged(cause) => damaged().caused_by(cause),
+            CommandError::OutcomeUnknown { command_id, .. } => {
+                outcome_unknown(&command_id.to_string()).caused_by(&error)
+            }
+            CommandError::Stopping => Self::new(Code::Stopping, STOPPING),
+            _ => internal().caused_by(&error),
+        }
+    }
+}
+
+impl From<StateError> for Problem {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Command(error) => error.into(),
+            StateError::NoStream { stream } => unknown_stream(stream.as_str()),
+            StateError::RevisionAhead { actual, .. } => {
+                let text = sentence(&error);
+                Self::new(Code::UnknownRevision, format!("{text}. Ask for one the stream has."))
+                    .with("actual", actual.0.map(annals_core::place::Revision::get))
+            }
+            error => internal().caused_by(&error),
+        }
+    }
+}
+
+impl From<ViewError> for Problem {
+    fn from(error: ViewError) -> Self {
+        let text = sentence(&error);
+        match &error {
+            ViewError::UnknownProjection { known, .. } => Self::new(
+                Code::UnknownProjection,
+                format!("{text}. Use one of `known`, or install its plugin."),
+            )
+            .with("known", known.as_slice()),
+            ViewError::UnknownTable { known, .. } => {
+                Self::new(Code::UnknownTable, format!("{text}. Use one of `known`."))
+                    .with("known", known.as_slice())
+            }
+            ViewError::UnknownQuery { .. } => Self::new(
+                Code::UnknownQuery,
+                format!("{text}. Look up its queries where the plugin is documented."),
+            ),
+            ViewError::MalformedQuery { .. } => Self::new(
+                Code::MalformedQuery,
+                format!("{text}. Send parameters as the plugin's documentation says."),
+            ),
+            ViewError::NotReached { position, checkpoint, phase, .. } => {
+                let text = format!("{text}. Ask again, or wait longer with `wait_ms`.");
+                let (phase, _) = crate::projection::phase_of(phase);
+                Self::new(Code::NotReached, text)
+                    .with("position", Some(position.get()))
+                    .with("checkpoint", checkpoint.map(annals_core::place::Position::get))
+                    .with("phase", phase)
+            }
+            ViewError::Busy { .. } => {
+                Self::new(Code::Busy, format!("{text}. Try again in a moment."))
+            }
+            ViewError::Plugin(failure) => plugin_failed(failure),
+            ViewError::State(cause) => store::state(cause),
+            ViewError::Stopping => Self::new(Code::Stopping, STOPPING),
+            _ => internal().caused_by(&error),
+        }
+    }
+}
+
+impl From<InstallError> for Problem {
+    fn from(error: InstallError) -> Self {
+        let text = sentence(&error);
+        match &error {
+            // What is wrong with the caller's own file is the caller's to know, with its causes.
+            InstallError::Load(cause) => Self::new(Code::BadPlugin, sentence_chain(cause)),
+            InstallError::OtherName { described, .. } => {
+                let text = format!("{text}. Install it as `{described}`.");
+                Self::new(Code::PluginNameDiffers, text).with("described", described.as_str())
+            }
+            InstallError::OtherKind { .. } => {
+                Self::new(Code::PluginKindDiffers, format!("{text}. Choose another name."))
+            }
+            InstallError::UnsupportedKind { .. } => Self::new(
+                Code::UnsupportedPluginKind,
+                format!("{text}. Install it on a newer host."),
+            ),
+            InstallError::Projection(cause @ ProjectionError::Checkpoint { .. }) => {
+                damaged().caused_by(cause)
+            }
+            InstallError::Projection(cause) => unavailable().caused_by(cause),
+            InstallError::Blob(cause) => unavailable().caused_by(cause),
+            InstallError::Record(cause) => unavailable().caused_by(cause),
+            InstallError::OutcomeUnknown(cause) => Self::new(
+                Code::OutcomeUnknown,
+                "Nobody knows whether the installation was recorded. Install the plugin again, \
+                 which is safe.",
+            )
+            .caused_by(cause),
+            InstallError::Stopping => Self::new(Code::Stopping, STOPPING),
+            _ => internal().caused_by(&error),
+        }
+    }
+}
+
+fn malformed(text: String, pointer: &str, expected: &Option<String>) -> Problem {
+    let problem = Problem::new(
+        Code::MalformedCommand,
+        format!("{text}. Correct the value at `pointer`; the empty pointer is the whole data."),
+    )
+    .with("pointer", pointer);
+    match expected {
+        Some(expected) => problem.with("expected", expected.as_str()),
+        None => problem,
+    }
+}
+
+/// Which plugin, call and limit is for the client; the trap's backtrace is for the log.
+fn plugin_failed(failure: &GuestFailure) -> Problem {
+    let (kind, plugin, call) = match failure {
+        GuestFailure::Trap { plugin, call, .. } => ("trapped", plugin, *call),
+        GuestFailure::Limit { plugin, call, .. } => ("reached a limit", plugin, *call),
+        GuestFailure::Contract { plugin, call, .. } => ("broke the contract", plugin, *call),
+        GuestFailure::View { .. } => return unavailable().caused_by(failure),
+        _ => return internal().caused_by(failure),
+    };
+    let problem = Problem::new(
+        Code::PluginFailed,
+        format!("Plugin `{plugin}` {kind} in `{call}`. Tell its author, with the request id."),
+    )
+    .with("plugin", plugin.as_str())
+    .with("call", call);
+    let problem = match failure {
+        GuestFailure::Limit { limit, .. } => problem.with("limit", limit.as_str()),
+        // What the plugin did wrong: of use to its author, and about nothing but the plugin.
+        GuestFailure::Contract { cause, .. } => problem.with("cause", cause.as_str()),
+        _ => problem,
+    };
+    problem.caused_by(failure)
+}
+
+pub(crate) fn bad_stream_id(error: &InvalidStreamId) -> Problem {
+    Problem::new(Code::BadStreamId, sentence_chain(error))
+}
+
+pub(crate) fn unknown_stream(stream: &str) -> Problem {
+    Problem::new(
+        Code::UnknownStream,
+        format!("Stream `{stream}` has no event. Check the id, or record its first event."),
+    )
+    .with("stream", stream)
+}
+
+pub(crate) fn outcome_unknown(command_id: &str) -> Problem {
+    Problem::new(
+        Code::OutcomeUnknown,
+        "Nobody knows whether it was recorded. Send it again with `command_id` as \
+         `idempotency-key`, which is safe and tells.",
+    )
+    .with("command_id", command_id)
+}
+
+pub(super) fn unavailable() -> Problem {
+    Problem::new(
+        Code::Unavailable,
+        "A store does not answer; nothing was written. Try again in a moment.",
+    )
+}
+
+pub(super) fn damaged() -> Problem {
+    Problem::new(
+        Code::Damaged,
+        "What is stored cannot be read. Tell the operator, with the request id.",
+    )
+}
+
+pub(super) fn internal() -> Problem {
+    Problem::new(Code::Internal, "The host failed. Tell the operator, with the request id.")
+}
+
+/// An error as the beginning of a sentence.
+pub(super) fn sentence(error: &dyn std::fmt::Display) -> String {
+    capitalised(error.to_string())
+}
+
+fn sentence_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    format!("{}.", capitalised(ErrorChain(error).to_string()))
+}
+
+fn capitalised(text: String) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if first.is_lowercase() => first.to_uppercase().chain(letters).collect(),
+        _ => text,
+    }
+}

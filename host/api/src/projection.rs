@@ -1,0 +1,146 @@
+//! Projections: how far they are.
+
+use std::sync::Arc;
+
+use annals_core::id::Digest;
+use annals_core::name::PluginName;
+use annals_core::place::{Partition, Position};
+use annals_engine::plugins::PluginStatus;
+use annals_engine::projection::{Phase, Progress};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::Api;
+use crate::answer::json_response;
+use crate::openapi::ProblemDocument;
+use crate::problem::{Code, Problem};
+use crate::request::path;
+use crate::request::query::Query;
+
+/// Lists the projections, in order of name.
+#[utoipa::path(
+    get,
+    operation_id = "list_projections",
+    path = "/v1/projections",
+    tag = "projections",
+    responses(
+        (status = 200, description = "The projections.", body = ProjectionsJson<'static>),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    Query::none(request.uri())?;
+    let head = head(&api).await?;
+    let plugins = api.engine.plugins();
+    let projections = plugins.iter().filter_map(|plugin| ProjectionJson::new(plugin, head));
+    json_response(&ProjectionsJson { projections: projections.collect() })
+}
+
+/// Shows a projection.
+#[utoipa::path(
+    get,
+    operation_id = "read_projection",
+    path = "/v1/projections/{name}",
+    tag = "projections",
+    params(("name" = String, Path, description = "The projection.")),
+    responses(
+        (status = 200, description = "The projection.", body = ProjectionJson<'static>),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn show(
+    State(api): State<Arc<Api>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    Query::none(request.uri())?;
+    let [name] = path::segments(request.uri(), 2)?;
+    let name = PluginName::new(&name)?;
+    let head = head(&api).await?;
+    let plugin = api.engine.plugin(&name);
+    let Some(projection) = plugin.as_ref().and_then(|plugin| ProjectionJson::new(plugin, head))
+    else {
+        let known = api.engine.plugins();
+        let known = known.iter().filter(|plugin| plugin.progress.is_some());
+        let known: Vec<_> = known.map(|plugin| &plugin.description.name).collect();
+        return Err(Problem::new(
+            Code::UnknownProjection,
+            format!("There is no projection `{name}`. Use one of `known`, or install its plugin."),
+        )
+        .with("known", known.as_slice()));
+    };
+    json_response(&projection)
+}
+
+async fn head(api: &Api) -> Result<Option<Position>, Problem> {
+    Ok(api.engine.store().head(Partition::ZERO).await?)
+}
+
+/// The projections.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Projections)]
+pub(crate) struct ProjectionsJson<'a> {
+    /// In order of name.
+    projections: Vec<ProjectionJson<'a>>,
+}
+
+/// A projection.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Projection)]
+pub(crate) struct ProjectionJson<'a> {
+    /// Its name.
+    name: &'a str,
+    /// Its semantic version.
+    version: &'a str,
+    /// Content of its component (SHA-256).
+    #[schema(value_type = String)]
+    digest: Digest,
+    /// Its tables.
+    tables: Vec<&'a str>,
+    /// Every event up to here (inclusive) is in the view; null before the first.
+    #[schema(value_type = Option<u64>)]
+    checkpoint: Option<Position>,
+    /// The position of the newest event; null when there is none.
+    #[schema(value_type = Option<u64>)]
+    head: Option<Position>,
+    /// How many events it has handled since its first.
+    events_count: u64,
+    /// `catching-up`, `caught-up`, `failing` or `stopped`.
+    phase: &'static str,
+    /// How often it failed in a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+}
+
+impl<'a> ProjectionJson<'a> {
+    /// `None` for a plugin that is no projection.
+    fn new(status: &'a PluginStatus, head: Option<Position>) -> Option<Self> {
+        let Progress { checkpoint, events_count, phase } = status.progress.as_ref()?;
+        let (phase, attempts) = phase_of(phase);
+        Some(Self {
+            name: status.description.name.as_str(),
+            version: &status.description.version,
+            digest: status.digest,
+            tables: status.description.tables.iter().map(|table| table.as_str()).collect(),
+            checkpoint: *checkpoint,
+            head,
+            events_count: *events_count,
+            phase,
+            attempts,
+        })
+    }
+}
+
+/// A phase as clients see it. Its cause is in the log: it may name paths and drivers.
+pub(crate) fn phase_of(phase: &Phase) -> (&'static str, Option<u32>) {
+    match phase {
+        Phase::CatchingUp => ("catching-up", None),
+        Phase::CaughtUp => ("caught-up", None),
+        Phase::Failing { attempts, .. } => ("failing", Some(*attempts)),
+        Phase::Stopped { .. } => ("stopped", None),
+    }
+}

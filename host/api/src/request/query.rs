@@ -1,0 +1,146 @@
+//! Query parameters: each known, given once, and in its range.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_core::name::{Category, EventType};
+use annals_core::place::Position;
+use annals_core::port::event_store::FeedFilter;
+use annals_engine::view::WaitFor;
+use axum::http::Uri;
+use percent_encoding::percent_decode_str;
+
+use crate::options::ApiOptions;
+use crate::problem::{Code, Problem};
+
+/// The parameters of one request.
+#[derive(Debug)]
+pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    /// Parses the query of `uri`, which may only have the parameters `known`, each once.
+    pub(crate) fn parse(uri: &'a Uri, known: &[&str]) -> Result<Self, Problem> {
+        let mut pairs: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
+        for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).ok_or_else(|| not_text(name))?;
+            if !known.contains(&&*name) {
+                let text = match known {
+                    [] => format!("There is no query parameter `{name}` here. Leave it away."),
+                    known => format!(
+                        "There is no query parameter `{name}` here. Use `{}`.",
+                        known.join("`, `")
+                    ),
+                };
+                return Err(Problem::new(Code::UnknownQueryParameter, text)
+                    .with("parameter", &*name)
+                    .with("known", known));
+            }
+            if pairs.iter().any(|(other, _)| *other == name) {
+                return Err(bad(&name, "is given twice", "it once"));
+            }
+            let value = decode(value).ok_or_else(|| not_text(&name))?;
+            pairs.push((name, value));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// Checks that there are none.
+    pub(crate) fn none(uri: &Uri) -> Result<(), Problem> {
+        Query::parse(uri, &[]).map(drop)
+    }
+
+    /// The value of a parameter.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| &**value)
+    }
+
+    /// A parameter that is a number.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
+        let parse =
+            |text: &str| text.parse().map_err(|_| bad(name, NOT_IN_RANGE, "a number from 0"));
+        self.text(name).map(parse).transpose()
+    }
+
+    /// A parameter that is a number in a range.
+    fn number_in<N: FromStr + PartialOrd + Display>(
+        &self,
+        name: &str,
+        range: &RangeInclusive<N>,
+    ) -> Result<Option<N>, Problem> {
+        let parse = |text: &str| {
+            let number = text.parse().ok().filter(|number| range.contains(number));
+            let expected = || format!("a number from {} to {}", range.start(), range.end());
+            number.ok_or_else(|| bad(name, NOT_IN_RANGE, &expected()))
+        };
+        self.text(name).map(parse).transpose()
+    }
+
+    /// `limit`: how many at most.
+    pub(crate) fn limit(&self, default: usize, max: usize) -> Result<usize, Problem> {
+        Ok(self.number_in("limit", &(1..=max))?.unwrap_or(default.min(max)))
+    }
+
+    /// `wait_ms`: how long to wait at most.
+    pub(crate) fn wait(&self, default: Duration, max: Duration) -> Result<Duration, Problem> {
+        let max_ms = u64::try_from(max.as_millis()).unwrap_or(u64::MAX);
+        let wait = self.number_in("wait_ms", &(0..=max_ms))?.map(Duration::from_millis);
+        Ok(wait.unwrap_or(default.min(max)))
+    }
+
+    /// `position` and `wait_ms`: what a view must have reached.
+    pub(crate) fn wait_for(&self, options: &ApiOptions) -> Result<Option<WaitFor>, Problem> {
+        let wait = self.wait(VIEW_WAIT, options.wait_max)?;
+        let position = self.number("position")?.map(Position::new);
+        Ok(position.map(|position| WaitFor { position, wait }))
+    }
+
+    /// `category`, `type` and `stream_prefix`: which events.
+    pub(crate) fn feed_filter(&self) -> Result<FeedFilter, Problem> {
+        let category = |name: &str| Category::parse_any(name).map(|name| Arc::from(name.as_str()));
+        Ok(FeedFilter {
+            categories: self.text("category").map(|names| set(names, category)).transpose()?,
+            event_types: self.text("type").map(|names| set(names, EventType::new)).transpose()?,
+            stream_prefix: self.text("stream_prefix").map(Arc::from),
+        })
+    }
+}
+
+/// How long a view is waited for when the client does not say.
+const VIEW_WAIT: Duration = Duration::from_secs(5);
+
+const NOT_IN_RANGE: &str = "has a value it cannot have";
+
+fn set<T: Eq + std::hash::Hash>(
+    names: &str,
+    parse: impl Fn(&str) -> Result<T, annals_core::name::InvalidName>,
+) -> Result<HashSet<T>, Problem> {
+    names.split(',').map(|name| parse(name).map_err(Problem::from)).collect()
+}
+
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['%', '+']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let text = text.replace('+', " ");
+    percent_decode_str(&text).decode_utf8().ok().map(|text| Cow::Owned(text.into_owned()))
+}
+
+fn not_text(name: &str) -> Problem {
+    bad(name, "is not UTF-8 after percent-decoding", "UTF-8")
+}
+
+/// A parameter with a value it cannot have.
+pub(crate) fn bad(name: &str, fault: &str, expected: &str) -> Problem {
+    Problem::new(
+        Code::BadQueryParameter,
+        format!("Query parameter `{name}` {fault}. Give {expected}."),
+    )
+    .with("parameter", name)
+    .with("expected", expected)
+}

@@ -1,0 +1,24 @@
+//! The API from outside: requests in, responses out, over a real engine on the memory drivers with
+//! guests in native code. Every JSON answer is compared with the schema `/openapi.json` gives for it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is not as it must be"
+)]
+
+mod aggregates;
+mod append;
+mod batches;
+mod commands;
+mod event_streams;
+mod events;
+mod health;
+mod limits;
+mod openapi;
+mod plugins;
+mod requests;
+mod streams;
+mod support;
+mod views;

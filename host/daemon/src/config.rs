@@ -1,0 +1,104 @@
+//! The configuration: `annals.toml`, overridden by `ANNALS_…` variables, overridden by flags.
+//!
+//! ```text
+//!   areas.rs        area.rs             value.rs
+//!   the structs ◄── what a struct ◄──── what a value
+//!   and defaults    of settings is      can be
+//!        ▲
+//!   source.rs: file, environment, flags; unknown keys and bad values are errors
+//! ```
+//!
+//! [`reference`] writes the page of the documentation, [`Config::to_toml`] what is in force.
+
+mod area;
+mod areas;
+mod choice;
+mod reference;
+mod source;
+mod value;
+
+use std::fmt::Write as _;
+
+pub use area::{Area, Entry, variable};
+pub use areas::{Api, Engine, Limits, Log, PORT, Projections, Server, Shutdown, Store};
+pub use choice::{LogFilter, LogFormat, ShardsCount, StoreDriver};
+pub use reference::reference;
+pub use source::{CONFIG_FILE, ConfigError, ConfigSource, Environment, Loaded, Origin};
+pub use value::{BadValue, ByteCount, Setting, duration_text};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// Where the daemon listens.
+    pub server: Server,
+    /// What a client may ask for.
+    pub api: Api,
+    /// Where things are kept.
+    pub store: Store,
+    /// How commands are run.
+    pub engine: Engine,
+    /// How events become views.
+    pub projections: Projections,
+    /// What a plugin may use.
+    pub limits: Limits,
+    /// What the daemon says.
+    pub log: Log,
+    /// How long stopping takes.
+    pub shutdown: Shutdown,
+}
+
+/// How many areas there are.
+const AREAS_COUNT: usize = 8;
+
+impl Config {
+    /// All areas, in the order of the documentation.
+    #[must_use]
+    pub fn areas(&self) -> [&dyn Area; AREAS_COUNT] {
+        [
+            &self.server,
+            &self.api,
+            &self.store,
+            &self.engine,
+            &self.projections,
+            &self.limits,
+            &self.log,
+            &self.shutdown,
+        ]
+    }
+
+    fn areas_mut(&mut self) -> [&mut dyn Area; AREAS_COUNT] {
+        [
+            &mut self.server,
+            &mut self.api,
+            &mut self.store,
+            &mut self.engine,
+            &mut self.projections,
+            &mut self.limits,
+            &mut self.log,
+            &mut self.shutdown,
+        ]
+    }
+
+    /// Sets `area.key`; `None` when there is no such key.
+    fn set(&mut self, area: &str, key: &str, text: &str) -> Option<Result<(), BadValue>> {
+        self.areas_mut().into_iter().find(|known| known.name() == area)?.set(key, text)
+    }
+
+    /// What is in force, as an `annals.toml`.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        for area in self.areas() {
+            let separator = if text.is_empty() { "" } else { "\n" };
+            // Writing to a string cannot fail.
+            _ = writeln!(text, "{separator}[{}]", area.name());
+            for entry in area.entries() {
+                _ = writeln!(text, "{} = {}", entry.key, entry.toml);
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! The areas of the configuration, one struct per table of `annals.toml`.
+//!
+//! The text of every field is its documentation, here and in `docs/reference/configuration.md`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use annals_api::ApiOptions;
+use annals_engine::EngineOptions;
+use annals_runtime::RuntimeLimits;
+
+use super::area::area;
+use super::choice::{LogFilter, LogFormat, ShardsCount, StoreDriver};
+use super::value::ByteCount;
+
+/// The port of the daemon unless told otherwise.
+pub const PORT: u16 = 7070;
+
+area! {
+    /// Where the daemon listens, and whom it serves.
+    Server in "server" {
+        /// Address and port to listen on. Port 0 takes a free one, which is printed.
+        listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+        /// Allows an address that other machines can reach. There is no authentication yet: whoever
+        /// reaches the port can do everything.
+        insecure: bool = false;
+        /// Most connections at once. Further ones wait to be accepted.
+        connections_max: NonZeroUsize = count(1_024);
+        /// Longest wait for the next request of a connection, with its whole head. A connection that
+        /// is slower, or idle, is closed.
+        request_wait_max: Duration = Duration::from_secs(60);
+    }
+}
+
+area! {
+    /// What a client may ask for at once. Reaching a limit is a documented answer.
+    Api in "api" {
+        /// Largest JSON body.
+        body_bytes_max: ByteCount = size(api().body_bytes_max);
+        /// Bodies above 64 KiB being held at once, all together. The next is refused as busy.
+        bodies_bytes_max: ByteCount = size(api().bodies_bytes_max);
+        /// Longest pause inside a body before the request is given up.
+        body_idle_max: Duration = api().body_idle_max;
+        /// Longest line of a batch of commands.
+        line_bytes_max: ByteCount = size(api().line_bytes_max);
+        /// Largest batch of commands.
+        batch_bytes_max: ByteCount = ByteCount::new(api().batch_bytes_max);
+        /// Commands of one batch decided at once. Reading goes no further ahead.
+        batch_in_flight_max: NonZeroUsize = count(api().batch_in_flight_max);
+        /// Batches served at once. The next is refused as busy.
+        batches_in_flight_max: NonZeroUsize = count(api().batches_in_flight_max);
+        /// Longest wait for the outcome of a command, or for an append to be durable.
+        outcome_wait_max: Duration = api().outcome_wait_max;
+        /// Most events or commands of one page.
+        page_events_max: NonZeroUsize = count(api().page_events_max);
+        /// Most rows of one page.
+        page_rows_max: NonZeroUsize = count(api().page_rows_max);
+        /// Longest wait a request may ask for by `wait_ms`.
+        wait_max: Duration = api().wait_max;
+        /// Requests being answered at once, health probes and event streams not counted. The next is
+        /// refused as busy.
+        requests_in_flight_max: NonZeroUsize = count(api().requests_in_flight_max);
+        /// Event streams open at once. The next is refused as busy.
+        event_streams_max: NonZeroUsize = count(api().event_streams_max);
+        /// Most events an event stream reads ahead of its client.
+        event_stream_page_events_max: NonZeroUsize = count(api().event_stream_page_events_max);
+        /// How often an event stream without events says that it lives.
+        heartbeat: Duration = api().heartbeat;
+        /// Longest wait of the readiness probe for the store.
+        ready_wait_max: Duration = api().ready_wait_max;
+        /// What `retry-after` says when the host is busy, in whole seconds.
+        retry_after: Duration = api().retry_after;
+    }
+}
+
+area! {
+    /// Where events, views and plugins are kept.
+    Store in "store" {
+        /// `local` keeps everything in the data folder. `memory` forgets everything at the end, for
+        /// tests.
+        driver: StoreDriver = StoreDriver::Local;
+        /// The data folder. It is made when it is not there, and belongs to one daemon at a time.
+        data: PathBuf = PathBuf::from("annals-data");
+    }
+}
+
+area! {
+    /// How commands are run.
+    Engine in "engine" {
+        /// How many threads run commands; `auto` is one per core.
+        shards_count: ShardsCount = ShardsCount::Auto;
+        /// Most commands accepted and not yet answered. The next is refused as busy.
+        commands_in_flight_max: NonZeroUsize = count(engine().commands_in_flight_max);
+        /// How often a command is decided again after another host wrote its stream first.
+        command_conflict_retries_max: u32 = engine().command_conflict_retries_max;
+        /// Most entities kept in memory per shard and plugin. The least recently used go first.
+        residents_max: NonZeroUsize = engine().residents_max;
+        /// A snapshot is kept each time a stream grew by this many events.
+        snapshot_every_events: NonZeroU64 = count_u64(engine().snapshot_every_events);
+        /// Most snapshots being written at once per shard. Further ones are passed over.
+        snapshots_in_flight_max: NonZeroUsize = count(engine().snapshots_in_flight_max);
+        /// Most events one decision may hold.
+        decision_events_max: NonZeroUsize = count(engine().decision_events_max);
+        /// Most named questions answered at once. The next is refused as busy.
+        queries_in_flight_max: NonZeroUsize = count(engine().queries_in_flight_max);
+    }
+}
+
+area! {
+    /// How events become views.
+    Projections in "projections" {
+        /// Most events given to a projection at once.
+        batch_events_max: NonZeroUsize = count(engine().batch_events_max);
+        /// Most data given to a projection at once. One event always fits.
+        batch_bytes_max: ByteCount = size(engine().batch_bytes_max);
+        /// Most writes a projection may answer a batch with.
+        batch_writes_max: NonZeroUsize = count(engine().batch_writes_max);
+        /// First wait after a projection failed. It doubles up to `retry_wait_max`.
+        retry_wait: Duration = engine().projection_retry_wait;
+        /// Longest wait after a projection failed.
+        retry_wait_max: Duration = engine().projection_retry_wait_max;
+    }
+}
+
+area! {
+    /// What a plugin may use. Reaching a limit is a failure of the plugin that names the limit; the
+    /// daemon and the other plugins go on. Fuel counts instructions: about 4 000 000 take 1 ms.
+    Limits in "limits" {
+        /// Largest component file.
+        component_bytes_max: ByteCount = size(runtime().component_bytes_max);
+        /// Most functions of a component.
+        component_functions_max: NonZeroUsize = count(runtime().component_functions_max);
+        /// Largest function of a component. Compiling takes more than linear time in it.
+        function_bytes_max: ByteCount = size(runtime().function_bytes_max);
+        /// Fuel of `decide`, and of the fixed part of every other call.
+        decide_fuel_max: NonZeroU64 = count_u64(runtime().decide_fuel_max);
+        /// What each event of `evolve` and `project` adds to the fuel of the call.
+        event_fuel_max: NonZeroU64 = count_u64(runtime().event_fuel_max);
+        /// Most fuel of a call with many events, of starting a sandbox and of `describe`.
+        bulk_fuel_max: NonZeroU64 = count_u64(runtime().bulk_fuel_max);
+        /// Most memory of a sandbox.
+        memory_bytes_max: ByteCount = size(runtime().memory_bytes_max);
+        /// Most table elements of a sandbox.
+        table_elements_max: NonZeroUsize = count(runtime().table_elements_max);
+        /// Most core instances, and most memories, of a sandbox.
+        instances_max: NonZeroUsize = count(runtime().instances_max);
+        /// Most bytes the host passes to a plugin in one call.
+        input_bytes_max: ByteCount = size(runtime().input_bytes_max);
+        /// Most bytes a plugin passes to the host in one call.
+        output_bytes_max: ByteCount = size(runtime().output_bytes_max);
+        /// Most entities of one sandbox.
+        entities_max: NonZeroUsize = count(runtime().entities_max);
+        /// Most rows a plugin asks for by key at once.
+        view_keys_max: NonZeroUsize = count(runtime().view_keys_max);
+        /// Most rows a plugin is given by one scan.
+        view_scan_rows_max: NonZeroU32 =
+            NonZeroU32::new(runtime().view_scan_rows_max).unwrap_or(NonZeroU32::MIN);
+        /// Most lines per second and plugin that reach the log. The rest is counted.
+        log_lines_per_second_max: u32 = runtime().log_lines_per_second_max;
+        /// Longest line of a plugin. It is cut.
+        log_line_bytes_max: ByteCount = size(runtime().log_line_bytes_max);
+    }
+}
+
+area! {
+    /// What the daemon says on standard error.
+    Log in "log" {
+        /// `text` for people, `json` for machines.
+        format: LogFormat = LogFormat::Text;
+        /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, also by part, e.g.
+        /// `info,annals_engine=debug`.
+        filter: LogFilter = LogFilter::default();
+    }
+}
+
+area! {
+    /// How long the daemon takes to stop, at most, for each of its steps. A step over its limit is
+    /// given up and the next begins; nothing that was acknowledged depends on them.
+    Shutdown in "shutdown" {
+        /// For requests that are being answered.
+        requests_wait_max: Duration = Duration::from_secs(10);
+        /// For commands and projections that are running, and until what they wrote is durable.
+        engine_wait_max: Duration = Duration::from_secs(10);
+        /// For closing the files.
+        store_wait_max: Duration = Duration::from_secs(10);
+    }
+}
+
+// The defaults are those of the parts that the settings are for.
+
+fn api() -> ApiOptions {
+    ApiOptions::default()
+}
+
+fn engine() -> EngineOptions {
+    EngineOptions::default()
+}
+
+fn runtime() -> RuntimeLimits {
+    RuntimeLimits::default()
+}
+
+fn count(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn count_u64(number: u64) -> NonZeroU64 {
+    NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN)
+}
+
+fn size(bytes: usize) -> ByteCount {
+    ByteCount::new(u64::try_from(bytes).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,186 @@
+//! Settings from files, variables and flags; and what is said when they are not right.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Loads a file with this text.
+fn load(text: &str) -> Result<Loaded, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("annals.toml");
+    std::fs::write(&file, text).unwrap();
+    let source = ConfigSource { file: Some(file), ..ConfigSource::default() };
+    Config::load(&source).map_err(|error| told(&error, folder.path()))
+}
+
+/// An error and its hint, without the folder.
+fn told(error: &ConfigError, folder: &Path) -> String {
+    let hint = error.hint().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+    let folder = format!("{}/", folder.display());
+    format!("{error}{hint}").replace(&folder, "")
+}
+
+#[test]
+fn flags_go_before_variables_and_variables_before_the_file() {
+    // Guards the order of settings.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("annals.toml");
+    let text = "[store]\ndata = \"file\"\n[engine]\nshards_count = 3\nqueries_in_flight_max = 1\n";
+    std::fs::write(&file, text).unwrap();
+    let source = ConfigSource {
+        file: Some(file.clone()),
+        environment: environment(&[
+            ("ANNALS_STORE_DATA", "variable"),
+            ("ANNALS_ENGINE_QUERIES_IN_FLIGHT_MAX", "2"),
+            ("ANNALS_SERVER", "http://127.0.0.1:1"),
+        ]),
+        flags: vec![("--data", "store", "data", "flag".to_owned())],
+    };
+    let mut expected = Config::default();
+    expected.store.data = PathBuf::from("flag");
+    expected.engine.shards_count = ShardsCount::Exactly(NonZeroUsize::new(3).unwrap());
+    expected.engine.queries_in_flight_max = NonZeroUsize::new(2).unwrap();
+    let loaded = Config::load(&source).unwrap();
+    assert_eq!(loaded, Loaded { config: expected, file: Some(file), warnings: Vec::new() });
+}
+
+#[test]
+fn a_printed_configuration_is_read_as_itself() {
+    // Guards `--print-config`, for every key there is.
+    let mut config = Config::default();
+    assert_eq!(load(&config.to_toml()).unwrap().config, config);
+    config.server.listen = "[::1]:80".parse().unwrap();
+    config.server.insecure = true;
+    config.store.data = PathBuf::from("with \"quotes\" and \\");
+    config.store.driver = StoreDriver::Memory;
+    config.limits.memory_bytes_max = ByteCount::new(3 << 20);
+    config.shutdown.engine_wait_max = Duration::from_millis(1_500);
+    config.log.format = LogFormat::Json;
+    config.log.filter = LogFilter::parse("warn,annals_engine=debug").unwrap();
+    assert_eq!(load(&config.to_toml()).unwrap().config, config);
+}
+
+#[test]
+fn unknown_keys_name_file_key_and_the_nearest_known_one() {
+    // Guards against a setting that is misspelt and silently not in force.
+    let cases = [
+        (
+            "[server]\nlisen = \"127.0.0.1:1\"",
+            "unknown key `server.lisen` in `annals.toml`; hint: the nearest key is `server.listen`",
+        ),
+        (
+            "[sever]\nlisten = \"127.0.0.1:1\"",
+            "unknown key `sever` in `annals.toml`; hint: the nearest key is `server`",
+        ),
+        (
+            "listen = \"127.0.0.1:1\"",
+            "unknown key `listen` in `annals.toml`; hint: the nearest key is `server.listen`",
+        ),
+        (
+            "[[server]]\nlisten = 1",
+            "`server` in `annals.toml` is not a table; hint: write `[server]` above its keys",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(load(text).unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn bad_values_name_the_key_and_what_is_allowed() {
+    // Guards every form of value, one each.
+    let cases = [
+        (
+            "[store]\ndriver = \"postgres\"",
+            "`store.driver` in `annals.toml`: `postgres` is not allowed: write `local` or `memory`",
+        ),
+        (
+            "[limits]\nmemory_bytes_max = \"64MB\"",
+            "`limits.memory_bytes_max` in `annals.toml`: `64MB` is not allowed: write a size such as \
+             `512`, `16KiB`, `64MiB` or `1GiB`",
+        ),
+        (
+            "[shutdown]\nengine_wait_max = 5",
+            "`shutdown.engine_wait_max` in `annals.toml`: `5` is not allowed: write a duration such \
+             as `500ms`, `5s`, `2m` or `1h`, at most `24h`",
+        ),
+        (
+            "[engine]\nshards_count = 257",
+            "`engine.shards_count` in `annals.toml`: `257` is not allowed: write `auto` or a number \
+             from 1 to 256",
+        ),
+        (
+            "[engine]\nresidents_max = 0",
+            "`engine.residents_max` in `annals.toml`: `0` is not allowed: write a whole number from \
+             1 on",
+        ),
+        (
+            "[server]\ninsecure = \"yes\"",
+            "`server.insecure` in `annals.toml`: `yes` is not allowed: write `true` or `false`",
+        ),
+        (
+            "[log]\nfilter = \"loud\"",
+            "`log.filter` in `annals.toml`: `loud` is not allowed: write `error`, `warn`, `info`, \
+             `debug` or `trace`, also by part as in `info,annals_engine=debug`",
+        ),
+        ("[server\nlisten", "`annals.toml` is not TOML: line 1: "),
+        ("\n\n[store]\ndata = ", "`annals.toml` is not TOML: line 4: "),
+    ];
+    for (text, expected) in cases {
+        let error = load(text).unwrap_err();
+        assert!(error.starts_with(expected), "{error}\n{expected}");
+    }
+}
+
+#[test]
+fn variables_and_flags_are_checked_as_the_file_is() {
+    // Guards the text of errors: where the bad value is.
+    let source = |variables: &[_], flags| ConfigSource {
+        file: None,
+        environment: environment(variables),
+        flags,
+    };
+    let error = Config::load(&source(&[("ANNALS_SERVER_LISTEN", "here")], Vec::new())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`server.listen` in the variable `ANNALS_SERVER_LISTEN`: `here` is not allowed: write an \
+         address and a port such as `127.0.0.1:7070` or `[::1]:7070`"
+    );
+    let flags = vec![("--data", "store", "data", String::new())];
+    let error = Config::load(&source(&[], flags)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`store.data` in the flag `--data`: `` is not allowed: write the path of a folder"
+    );
+}
+
+#[test]
+fn a_variable_that_looks_like_ours_is_warned_of() {
+    // Guards against a misspelt variable; no error, as clusters set variables by themselves.
+    let environment = environment(&[("ANNALS_SERVER_LISTNE", "127.0.0.1:1"), ("NO_COLOR", "1")]);
+    let loaded = Config::load(&ConfigSource { environment, ..ConfigSource::default() }).unwrap();
+    assert_eq!(
+        loaded.warnings,
+        ["the variable `ANNALS_SERVER_LISTNE` sets nothing; the nearest is `ANNALS_SERVER_LISTEN`"]
+    );
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there_and_not_too_large() {
+    // Guards `--config`: a path that is misspelt is not taken for no configuration.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("annals.toml");
+    let source = ConfigSource { file: Some(file.clone()), ..ConfigSource::default() };
+    let read = |source: &ConfigSource| told(&Config::load(source).unwrap_err(), folder.path());
+    assert_eq!(read(&source), "failed to read the configuration `annals.toml`");
+    std::fs::write(&file, "#".repeat((1 << 20) + 1)).unwrap();
+    assert_eq!(read(&source), "failed to read the configuration `annals.toml`");
+    std::fs::write(&file, "#".repeat(1 << 20)).unwrap();
+    assert_eq!(Config::load(&source).unwrap().config, Config::default());
+}

@@ -1,0 +1,98 @@
+//! Why the daemon does not start, and what to do about it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use annals_runtime::RuntimeError;
+use annals_store_local::{LogError, OpenError};
+
+/// Why the daemon does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Everybody could reach it, and nobody would be asked who they are.
+    #[error("`{address}` can be reached by other machines, and there is no authentication yet")]
+    PublicAddress {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address is taken or not of this machine.
+    #[error("failed to listen on `{address}`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The data folder cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The sandbox does not work on this machine.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(#[from] annals_engine::StartError),
+    /// Opening the stores ended early.
+    #[error("opening the stores ended early")]
+    Interrupted {
+        /// How.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+}
+
+impl StartError {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::PublicAddress { .. } => Some(
+                "listen on `127.0.0.1` behind a proxy that authenticates, or pass `--insecure` if \
+                 everybody who reaches the port may do everything",
+            ),
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => Some(
+                "another program listens there: stop it, or choose a port with `--listen`, such as \
+                 `--listen 127.0.0.1:0` for a free one",
+            ),
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("ports below 1024 are for privileged programs: choose one above")
+            }
+            Self::Store(OpenError::Locked { .. }) => {
+                Some("stop the other one, or choose another folder with `--data`")
+            }
+            Self::Store(OpenError::Log(LogError::Damaged { .. })) => {
+                Some("nothing was changed: keep a copy of the folder, then restore a backup")
+            }
+            Self::Store(OpenError::Log(LogError::Missing { .. })) => Some(
+                "restore the folder `log` from a backup, or choose another folder with `--data`",
+            ),
+            Self::Store(OpenError::Folder { .. } | OpenError::Lock { .. }) => {
+                Some("choose a folder that can be written with `--data`")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether another process has the data folder open.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store(OpenError::Locked { .. }))
+    }
+
+    /// Whether whoever starts the daemon can put it right without an operator looking at the data.
+    #[must_use]
+    pub fn is_the_users(&self) -> bool {
+        match self {
+            Self::PublicAddress { .. } | Self::Listen { .. } => true,
+            Self::Store(error) => {
+                matches!(
+                    error,
+                    OpenError::Locked { .. } | OpenError::Folder { .. } | OpenError::Lock { .. }
+                )
+            }
+            Self::Runtime(_) | Self::Engine(_) | Self::Interrupted { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A running daemon: its parts, its network, and how it stops.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use annals_api::Lifecycle;
+use annals_core::durability::DurabilityLost;
+use annals_engine::Engine;
+use tracing::{info, warn};
+
+use crate::assembly::Assembly;
+use crate::config::{Config, Shutdown};
+use crate::error::StartError;
+use crate::options;
+use crate::server::{ConnectionLimits, Server, listen};
+
+/// A running daemon.
+///
+/// ```text
+/// start:  listen ─► open the stores ─► start the engine ─► serve
+/// stop:   refuse and stop accepting ─► finish requests ─► stop the engine, flush ─► close the stores
+/// ```
+#[derive(Debug)]
+pub struct Host {
+    assembly: Assembly,
+    server: Server,
+    lifecycle: Lifecycle,
+    limits: Shutdown,
+}
+
+impl Host {
+    /// Starts the daemon. It serves when this returns.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let address = config.server.listen;
+        if !address.ip().is_loopback() && !config.server.insecure {
+            return Err(StartError::PublicAddress { address });
+        }
+        // Before the stores: a daemon that cannot listen leaves the data folder alone.
+        let listener = listen(address).await?;
+        let assembly = Assembly::open(config).await?;
+        let lifecycle = Lifecycle::new();
+        let engine = Arc::clone(assembly.engine());
+        let router = annals_api::router(engine, options::api(config), lifecycle.clone());
+        let limits = ConnectionLimits {
+            connections_max: config.server.connections_max,
+            request_wait_max: config.server.request_wait_max,
+        };
+        let server = Server::start(listener, router, limits)?;
+        info!(address = %server.address(), "serving");
+        Ok(Self { assembly, server, lifecycle, limits: config.shutdown.clone() })
+    }
+
+    /// Where it listens: with port 0 in the configuration, this has the real one.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<Engine> {
+        self.assembly.engine()
+    }
+
+    /// Waits until a failure makes it impossible to go on. See [`Assembly::failed`].
+    pub async fn failed(&self) -> DurabilityLost {
+        self.assembly.failed().await
+    }
+
+    /// Stops the daemon: no new requests, those being answered are finished, everything accepted is
+    /// made durable, the files are closed. Each step is given up after its limit.
+    pub async fn stop(self) {
+        info!("stopping");
+        self.lifecycle.stop();
+        if !self.server.stop(self.limits.requests_wait_max).await {
+            warn!("some requests were not answered in time, their connections are cut");
+        }
+        let stopped = self.assembly.stop(self.limits.engine_wait_max, self.limits.store_wait_max);
+        stopped.await.log();
+        info!("stopped");
+    }
+}

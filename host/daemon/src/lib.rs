@@ -1,0 +1,32 @@
+//! Configuration and wiring: the only crate that names drivers.
+//!
+//! ```text
+//! config ─► Host ──► server.rs    connections
+//!             │ └──► annals-api   requests
+//!             ▼
+//!          Assembly: stores, runtime, bus, engine
+//! ```
+//!
+//! Time, ids and randomness come from here ([`SystemClock`], [`RandomIds`]); everybody else is given
+//! them.
+
+mod assembly;
+mod clock;
+pub mod config;
+mod error;
+mod host;
+mod ids;
+mod inspection;
+pub mod logging;
+mod options;
+mod server;
+mod signals;
+
+pub use assembly::{Assembly, inspector};
+pub use clock::SystemClock;
+pub use config::Config;
+pub use error::StartError;
+pub use host::Host;
+pub use ids::RandomIds;
+pub use inspection::{DataFolder, is_free, look_into};
+pub use signals::StopSignals;

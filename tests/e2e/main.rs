@@ -1,0 +1,14 @@
+//! End to end: the real `annals` binary, a real disk, a real network.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is not as it must be, and sees the environment it runs in"
+)]
+
+mod bank;
+mod durability;
+mod plugins;
+mod projections;
+mod support;
