@@ -1,0 +1,94 @@
+//! `annals command`: runs one command of an aggregate.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::args::ServerArgs;
+use crate::client::{ApiPath, Call, Client};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::{input, tasks};
+
+/// Run a command of an aggregate and wait until its outcome is durable
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A command with an id that was sent before is not decided again: the first outcome is printed. Exit
+code 1 means that nothing happened, unless the domain rejected the command, which is recorded.
+
+Examples:
+  annals command account a1 open-account '{\"owner\": \"Athena\", \"initial_cents\": 10}'
+  annals command account a1 deposit-funds '{\"cents\": 190}' --expected 0
+  annals command account a1 close-account")]
+pub(crate) struct CommandArgs {
+    /// The aggregate that decides, e.g. `account`
+    aggregate: String,
+
+    /// Which one, e.g. `a1`
+    id: String,
+
+    /// What is wished for, e.g. `deposit-funds`
+    command: String,
+
+    /// Its data: JSON, `@FILE`, or `-` for standard input
+    #[arg(value_name = "JSON", default_value = "{}")]
+    data: String,
+
+    /// Refuse unless the stream is there: `any`, `no-stream`, `stream-exists` or a revision
+    #[arg(long, value_name = "REVISION")]
+    expected: Option<String>,
+
+    /// Use this id (a UUID), by which a repeat is recognised
+    #[arg(long = "id", id = "command_id", value_name = "UUID")]
+    command_id: Option<Uuid>,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, Deserialize)]
+struct Accepted {
+    stream: String,
+    revision: Option<u64>,
+    is_repeat: bool,
+    events: Vec<Event>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Event {
+    r#type: String,
+    revision: u64,
+    data: Box<RawValue>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: CommandArgs, output: &mut Output) -> Result<(), Failure> {
+    let data = input::json(&args.data)?;
+    let path =
+        ApiPath::new("/v1/aggregates").join(&args.aggregate).join(&args.id).join(&args.command);
+    let id = args.command_id.map(|id| id.to_string());
+    let call = Call::post(path, data.get().to_owned())
+        .with("idempotency-key", id.as_deref())
+        .with("if-revision", args.expected.as_deref());
+    let answer = tasks::run_here(async {
+        let mut client = Client::connect(&args.server).await?;
+        client.send(call).await
+    })?;
+    let accepted: Accepted = answer.json()?;
+    if accepted.is_repeat {
+        output.note("this command was decided before; nothing happened now");
+    }
+    if output.is_json() {
+        return output.line(answer.text());
+    }
+    let place =
+        accepted.revision.map_or("has no event".to_owned(), |at| format!("is at revision {at}"));
+    output.heading(format_args!("{} {place}", accepted.stream))?;
+    if accepted.events.is_empty() {
+        output.note("accepted, without an event");
+    }
+    for Event { r#type, revision, data } in &accepted.events {
+        output.line(format_args!("{revision:>4}  {}  {data}", r#type))?;
+    }
+    Ok(())
+}

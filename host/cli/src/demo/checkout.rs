@@ -1,0 +1,65 @@
+//! Finds a checkout of Annals and builds the plugins of its bank.
+
+use std::path::{Path, PathBuf};
+
+use annals_sdk_build::{BuildOptions, build};
+
+use crate::failure::Failure;
+
+/// The components of the bank.
+#[derive(Debug)]
+pub(crate) struct Bank {
+    /// The aggregate `account`.
+    pub(crate) account: Vec<u8>,
+    /// The projection `account-balances`.
+    pub(crate) account_balances: Vec<u8>,
+}
+
+const ACCOUNT: &str = "plugins/bank/account";
+const ACCOUNT_BALANCES: &str = "plugins/bank/account-balances";
+
+/// Builds the plugins of the bank.
+pub(crate) fn build_bank() -> Result<Bank, Failure> {
+    let root = find()?;
+    Ok(Bank {
+        account: build_plugin(&root, ACCOUNT)?,
+        account_balances: build_plugin(&root, ACCOUNT_BALANCES)?,
+    })
+}
+
+/// Builds the aggregate `account` of the bank.
+pub(crate) fn build_account() -> Result<Vec<u8>, Failure> {
+    build_plugin(&find()?, ACCOUNT)
+}
+
+fn build_plugin(root: &Path, folder: &str) -> Result<Vec<u8>, Failure> {
+    let target_dir = target_dir(root).join("plugins");
+    let built = build(&BuildOptions {
+        profile: "plugin".to_owned(),
+        output_dir: target_dir.join("components"),
+        target_dir: Some(target_dir),
+        ..BuildOptions::new(root.join(folder))
+    })?;
+    std::fs::read(&built.path).map_err(|error| Failure::file("read", &built.path, &error))
+}
+
+/// The root of the checkout: above the current folder, or above this program.
+fn find() -> Result<PathBuf, Failure> {
+    let current = std::env::current_dir().ok();
+    let program = std::env::current_exe().ok();
+    let starts = [current.as_deref(), program.as_deref()];
+    let mut folders = starts.into_iter().flatten().flat_map(Path::ancestors);
+    let root = folders.find(|folder| folder.join(ACCOUNT).join("Cargo.toml").is_file());
+    root.map(Path::to_owned).ok_or_else(|| {
+        Failure::yours("there is no checkout of Annals here, which has the bank's sources")
+            .with_hint("run it inside a checkout, e.g. with `cargo run --release -- demo`")
+    })
+}
+
+/// Cargo's target folder: the folder above this program that cargo marked, or the usual one.
+fn target_dir(root: &Path) -> PathBuf {
+    let program = std::env::current_exe().ok();
+    let mut folders = program.iter().flat_map(|program| program.ancestors());
+    let marked = folders.find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    marked.map_or_else(|| root.join("target"), Path::to_owned)
+}

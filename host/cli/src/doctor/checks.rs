@@ -1,0 +1,153 @@
+//! What the doctor looks at.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use annals_daemon::config::StoreDriver;
+use annals_daemon::{Config, DataFolder, StartError, is_free, look_into};
+use serde::Deserialize;
+
+use super::Finding;
+use crate::args::ServerArgs;
+use crate::client::{ApiPath, Call, Client};
+use crate::failure::Failure;
+
+/// Where to get Rust.
+const RUSTUP: &str = "to build plugins, install Rust from https://rustup.rs";
+
+/// Is there a Rust toolchain?
+pub(super) fn rust() -> Finding {
+    match said("cargo", &["--version"]) {
+        Some(version) => Finding::ok("rust", version),
+        None => Finding::warn("rust", Failure::yours("there is no `cargo`").with_hint(RUSTUP)),
+    }
+}
+
+/// Can it compile to Wasm?
+pub(super) fn wasm_target() -> Finding {
+    let target = annals_sdk_build::TARGET;
+    let folder = said("rustc", &["--print", "target-libdir", "--target", target]);
+    if folder.is_some_and(|folder| Path::new(&folder).is_dir()) {
+        return Finding::ok("wasm", format!("the target `{target}` is installed"));
+    }
+    let failure = Failure::yours(format!("the target `{target}` is not installed"));
+    let hint = format!("to build plugins, run `rustup target add {target}`");
+    Finding::warn("wasm", failure.with_hint(hint))
+}
+
+/// The first line that a program says.
+fn said(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().next()?.trim();
+    (output.status.success() && !line.is_empty()).then(|| line.to_owned())
+}
+
+/// Are the settings as they should be?
+pub(super) fn settings(file: Option<&Path>, warnings: &[String]) -> Finding {
+    if !warnings.is_empty() {
+        return Finding::warn("settings", Failure::yours(warnings.join("; ")));
+    }
+    match file {
+        Some(file) => Finding::ok("settings", format!("read from `{}`", file.display())),
+        None => Finding::ok("settings", "the defaults, as there is no `annals.toml` here"),
+    }
+}
+
+/// The data folder, the port, the daemon and its plugins.
+pub(super) async fn daemon(config: &Config, server: &ServerArgs) -> Vec<Finding> {
+    let client = Client::connect(server).await;
+    let is_reachable = client.is_ok();
+    let mut findings = vec![data(config, is_reachable), port(config, is_reachable).await];
+    match client {
+        Ok(mut client) => {
+            findings.push(ready(&mut client, server).await);
+            findings.push(plugins(&mut client).await);
+        }
+        Err(failure) => findings.push(Finding::warn("daemon", failure)),
+    }
+    findings
+}
+
+fn data(config: &Config, is_daemon_reachable: bool) -> Finding {
+    if config.store.driver == StoreDriver::Memory {
+        return Finding::ok("data", "everything is kept in memory");
+    }
+    let folder = config.store.data.display();
+    match look_into(&config.store.data) {
+        Ok(DataFolder::Missing) => Finding::ok("data", format!("`{folder}` will be made")),
+        Ok(DataFolder::Readable { commits_count }) => {
+            Finding::ok("data", format!("`{folder}` has a log of {commits_count} commits"))
+        }
+        Err(error) if error.is_in_use() && is_daemon_reachable => {
+            Finding::ok("data", format!("`{folder}` is in use by a daemon"))
+        }
+        Err(error) => Finding::fail("data", error.into()),
+    }
+}
+
+async fn port(config: &Config, is_daemon_reachable: bool) -> Finding {
+    let address = config.server.listen;
+    match is_free(address).await {
+        Ok(()) => Finding::ok("port", format!("`{address}` is free")),
+        Err(StartError::Listen { .. }) if is_daemon_reachable => {
+            Finding::ok("port", format!("`{address}` is in use, and there is a daemon"))
+        }
+        Err(error) => Finding::fail("port", error.into()),
+    }
+}
+
+async fn ready(client: &mut Client, server: &ServerArgs) -> Finding {
+    match client.send(Call::get(ApiPath::new("/health/ready"))).await {
+        Ok(_) => Finding::ok("daemon", format!("`{}` is ready", server.server)),
+        Err(failure) => Finding::fail("daemon", failure),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Plugins {
+    plugins: Vec<Plugin>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Plugin {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Projections {
+    projections: Vec<Projection>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Projection {
+    name: String,
+    phase: String,
+}
+
+async fn plugins(client: &mut Client) -> Finding {
+    match installed(client).await {
+        Ok(finding) => finding,
+        Err(failure) => Finding::fail("plugins", failure),
+    }
+}
+
+async fn installed(client: &mut Client) -> Result<Finding, Failure> {
+    let plugins: Plugins = client.send(Call::get(ApiPath::new("/v1/plugins"))).await?.json()?;
+    let path = ApiPath::new("/v1/projections");
+    let projections: Projections = client.send(Call::get(path)).await?.json()?;
+    let is_ill =
+        |projection: &&Projection| matches!(projection.phase.as_str(), "failing" | "stopped");
+    if let Some(ill) = projections.projections.iter().find(is_ill) {
+        let text = format!("the projection `{}` is {}", ill.name, ill.phase);
+        return Ok(Finding::fail(
+            "plugins",
+            Failure::ours(text).with_hint("the daemon's log has the cause"),
+        ));
+    }
+    let names: Vec<_> = plugins.plugins.into_iter().map(|plugin| plugin.name).collect();
+    if names.is_empty() {
+        return Ok(Finding::ok("plugins", "none is installed"));
+    }
+    Ok(Finding::ok("plugins", format!("{} installed: {}", names.len(), names.join(", "))))
+}

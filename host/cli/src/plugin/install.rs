@@ -1,0 +1,109 @@
+//! `annals plugin install`: gives a component to a running daemon.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::component::Component;
+use super::example;
+use crate::args::ServerArgs;
+use crate::client::{ApiPath, Call, Client};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::tasks;
+
+/// Install a plugin in a running daemon
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The plugin is active at once. Over an older version it takes over between two commands, and nobody is
+refused meanwhile. Installing the same component again changes nothing.
+
+Examples:
+  annals plugin install
+  annals plugin install shop-cart
+  annals plugin install shop-cart/shop-cart.wasm --server http://127.0.0.1:7071")]
+pub(crate) struct InstallArgs {
+    /// The component, or the folder of the plugin that was built
+    #[arg(value_name = "FILE|DIR", default_value = ".")]
+    from: PathBuf,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, Deserialize)]
+struct Installed {
+    outcome: String,
+    plugin: Plugin,
+}
+
+#[derive(Debug, Deserialize)]
+struct Plugin {
+    name: String,
+    version: String,
+    kind: String,
+    commands: Vec<Message>,
+    tables: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Message {
+    name: String,
+    schema: Option<Value>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure> {
+    let component = Component::load(&component_of(&args.from)?)?;
+    let path = ApiPath::new("/v1/plugins").join(component.name());
+    let call = Call::put_component(path, component.bytes);
+    let answer = tasks::run_here(async { Client::connect(&args.server).await?.send(call).await })?;
+    if output.is_json() {
+        return output.line(answer.text());
+    }
+    let Installed { outcome, plugin } = answer.json()?;
+    let Plugin { name, version, kind, commands, tables } = plugin;
+    match outcome.as_str() {
+        "unchanged" => {
+            output.line(format_args!("the {kind} `{name}` {version} is installed already"))?
+        }
+        outcome => output.line(format_args!("{outcome} the {kind} `{name}` {version}"))?,
+    }
+    if let Some(command) = commands.first() {
+        let data = example::of(command.schema.as_ref().unwrap_or(&Value::Null));
+        let data = Some(data).filter(Value::is_object).unwrap_or_else(|| json!({}));
+        output.note(format_args!("\nTry it:\n  annals command {name} 1 {} '{data}'", command.name));
+    } else if let Some(table) = tables.first() {
+        output.note(format_args!("\nTry it:\n  annals view list {name} {table}"));
+    }
+    Ok(())
+}
+
+/// The component at a path: the file itself, or the one that was built in a plugin's folder.
+fn component_of(path: &Path) -> Result<PathBuf, Failure> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let manifest = path.join("Cargo.toml");
+    let package = package_name(&manifest)?;
+    let component = path.join(format!("{package}.wasm"));
+    if component.is_file() {
+        return Ok(component);
+    }
+    Err(Failure::yours(format!("`{}` is not built yet", path.display()))
+        .with_hint("build it with `annals plugin build`"))
+}
+
+fn package_name(manifest: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(manifest).map_err(|error| {
+        Failure::file("read", manifest, &error)
+            .with_hint("name a component, or the folder of a plugin")
+    })?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        Failure::yours(format!("`{}` is not TOML: {}", manifest.display(), error.message()))
+    })?;
+    let name = table.get("package").and_then(|package| package.get("name")?.as_str());
+    name.map(str::to_owned)
+        .ok_or_else(|| Failure::yours(format!("`{}` has no package", manifest.display())))
+}

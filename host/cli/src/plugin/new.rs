@@ -1,0 +1,246 @@
+//! `annals plugin new`: writes a crate with rules and tests to begin with.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use annals_core::name::PluginName;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::template;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Write a plugin to begin with: rules that work, and tests that pass
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The plugin is a Rust crate. The SDK is put into its folder `.annals`, so nothing else is needed but
+Rust itself.
+
+Examples:
+  annals plugin new shop-cart --kind aggregate
+  annals plugin new cart-contents --kind projection --from-aggregate shop-cart")]
+pub(crate) struct NewArgs {
+    /// Its name, in kebab-case; of an aggregate also the category of its streams
+    name: String,
+
+    /// What it is
+    #[arg(long)]
+    kind: Kind,
+
+    /// Write it into this folder, which must be new or empty; a folder of its name when absent
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+
+    /// Count the events of this aggregate (of a projection)
+    #[arg(long, value_name = "NAME", default_value = "shop-cart")]
+    from_aggregate: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Keeps rules: decides commands, which leads to events
+    Aggregate,
+    /// Keeps a view: turns events into rows
+    Projection,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Aggregate => "aggregate",
+            Self::Projection => "projection",
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Created<'a> {
+    name: &'a str,
+    kind: &'static str,
+    path: &'a Path,
+}
+
+/// Names of types and crates that a plugin uses itself, or that Rust keeps for itself.
+const TAKEN: [&str; 41] = [
+    "abstract",
+    "aggregate",
+    "alloc",
+    "annals-sdk",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "command",
+    "const",
+    "content",
+    "context",
+    "continue",
+    "core",
+    "decision",
+    "dyn",
+    "enum",
+    "event",
+    "event-meta",
+    "extern",
+    "failure",
+    "false",
+    "final",
+    "impl",
+    "macro",
+    "option",
+    "override",
+    "proc-macro",
+    "projection",
+    "rejection",
+    "result",
+    "serde",
+    "static",
+    "std",
+    "string",
+    "struct",
+    "table",
+    "test",
+    "trait",
+    "writes",
+];
+
+/// Runs the command.
+pub(super) fn run(args: &NewArgs, output: &mut Output) -> Result<(), Failure> {
+    let name = name(&args.name)?;
+    let aggregate = name_of("the aggregate", &args.from_aggregate)?;
+    let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(&name));
+    must_be_free(&folder)?;
+    let (words, type_name) = (name.replace('-', " "), type_name(&name));
+    let (templates, summary) = match args.kind {
+        Kind::Aggregate => (&template::AGGREGATE, format!("Keeps the rules of a {words}")),
+        Kind::Projection => (&template::PROJECTION, format!("What each {aggregate} holds")),
+    };
+    let words = [
+        ("name", name.as_str()),
+        ("crate", &name.replace('-', "_")),
+        ("Type", &type_name),
+        ("words", &words),
+        ("summary", &summary),
+        ("aggregate", &aggregate),
+        ("version", env!("CARGO_PKG_VERSION")),
+    ];
+    template::write(&folder, templates, &words)
+        .map_err(|error| Failure::file("write the plugin to", &folder, &error))?;
+    let kind = args.kind.as_str();
+    if output.is_json() {
+        return output.json(&Created { name: &name, kind, path: &folder });
+    }
+    output.line(format_args!("created the {kind} `{name}` in `{}`", folder.display()))?;
+    output.note(format_args!(
+        "\nNext:\n  cd {} && annals plugin test\n  annals plugin build\n  annals plugin install    \
+         while `annals serve` runs",
+        folder.display()
+    ));
+    Ok(())
+}
+
+fn name(text: &str) -> Result<String, Failure> {
+    let name = name_of("the plugin", text)?;
+    if TAKEN.contains(&name.as_str()) || is_keyword(&name) {
+        return Err(Failure::yours(format!(
+            "a plugin cannot be named `{name}`: its code needs the word"
+        ))
+        .with_hint("choose a name of your domain, e.g. `shop-cart`"));
+    }
+    Ok(name)
+}
+
+fn name_of(what: &str, text: &str) -> Result<String, Failure> {
+    PluginName::new(text).map(String::from).map_err(|error| {
+        Failure::yours(format!("the name of {what}: {error}"))
+            .with_hint(format!("try `{}`", kebab_case(text)))
+    })
+}
+
+/// Whether Rust keeps the word for itself; those of more letters are in [`TAKEN`].
+fn is_keyword(name: &str) -> bool {
+    const SHORT: [&str; 33] = [
+        "as", "do", "else", "fn", "for", "gen", "if", "in", "let", "loop", "match", "mod", "move",
+        "mut", "priv", "pub", "ref", "return", "self", "super", "crate", "true", "try", "type",
+        "typeof", "union", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+    ];
+    SHORT.contains(&name)
+}
+
+/// A name that could have been meant.
+fn kebab_case(text: &str) -> String {
+    let mut name = String::new();
+    for c in text.chars() {
+        let starts_word = c.is_ascii_uppercase() || !c.is_ascii_alphanumeric();
+        if starts_word && !name.is_empty() && !name.ends_with('-') {
+            name.push('-');
+        }
+        if c.is_ascii_alphanumeric() && (!name.is_empty() || c.is_ascii_alphabetic()) {
+            name.push(c.to_ascii_lowercase());
+        }
+    }
+    let name = name.trim_end_matches('-');
+    if name.is_empty() { "shop-cart".to_owned() } else { name.to_owned() }
+}
+
+/// `ShopCart` of `shop-cart`.
+fn type_name(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut chars = word.chars();
+        let first = chars.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(chars).collect::<String>()
+    };
+    name.split('-').map(capital).collect()
+}
+
+fn must_be_free(folder: &Path) -> Result<(), Failure> {
+    let is_free = match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == ErrorKind::NotFound => true,
+        Err(error) => return Err(Failure::file("look into", folder, &error)),
+    };
+    if is_free {
+        return Ok(());
+    }
+    Err(Failure::yours(format!("the folder `{}` is not empty", folder.display()))
+        .with_hint("choose another name, or a folder with `--dir`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_have_been_meant_are_names() {
+        // Guards the hint about a bad name: following it works.
+        let cases = [
+            ("ShopCart", "shop-cart"),
+            ("shop_cart", "shop-cart"),
+            ("Shop Cart!", "shop-cart"),
+            ("2nd-cart", "nd-cart"),
+            ("ü", "shop-cart"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(kebab_case(text), expected);
+            assert!(PluginName::new(&kebab_case(text)).is_ok());
+        }
+    }
+
+    #[test]
+    fn types_are_named_after_plugins() {
+        // Guards the generated code.
+        assert_eq!(type_name("shop-cart"), "ShopCart");
+        assert_eq!(type_name("a-1-b"), "A1B");
+    }
+
+    #[test]
+    fn words_of_the_code_are_no_names() {
+        // Guards against a plugin that does not compile because of its name.
+        for taken in ["event", "test", "fn", "result"] {
+            assert!(name(taken).is_err(), "{taken}");
+        }
+        assert_eq!(name("shop-cart").unwrap(), "shop-cart");
+    }
+}

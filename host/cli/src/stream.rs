@@ -1,0 +1,53 @@
+//! `annals stream`: reads, follows and appends to streams.
+
+mod append;
+mod read;
+mod tail;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Read, follow and append to streams
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum StreamCommand {
+    Read(read::ReadArgs),
+    Tail(tail::TailArgs),
+    Append(append::AppendArgs),
+}
+
+/// Runs the command.
+pub(crate) fn run(command: StreamCommand, output: &mut Output) -> Result<(), Failure> {
+    match command {
+        StreamCommand::Read(args) => read::run(&args, output),
+        StreamCommand::Tail(args) => tail::run(&args, output),
+        StreamCommand::Append(args) => append::run(&args, output),
+    }
+}
+
+/// A recorded event, as far as people look at it.
+#[derive(Debug, Deserialize)]
+struct Event {
+    stream: String,
+    revision: u64,
+    position: u64,
+    r#type: String,
+    recorded_at: String,
+    data: Option<Box<RawValue>>,
+    data_base64: Option<String>,
+}
+
+impl Event {
+    fn parse(json: &str) -> Result<Self, Failure> {
+        serde_json::from_str(json)
+            .map_err(|error| Failure::ours(format!("an event does not fit: {error}")))
+    }
+
+    /// What the event says.
+    fn data(&self) -> &str {
+        let json = self.data.as_ref().map(|data| data.get());
+        json.or(self.data_base64.as_deref()).unwrap_or_default()
+    }
+}

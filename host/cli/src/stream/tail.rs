@@ -1,0 +1,124 @@
+//! `annals stream tail`: follows events as they are recorded.
+
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use super::Event;
+use crate::args::ServerArgs;
+use crate::client::{ApiPath, Call, Client};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::{input, tasks};
+
+/// Follow events as they are recorded, until Ctrl-C
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without `--after`, it begins with the first event there is.
+
+Examples:
+  annals stream tail                                  All events of all streams
+  annals stream tail account/a1                       Those of one stream
+  annals stream tail --category account --type funds-deposited,funds-withdrawn")]
+pub(crate) struct TailArgs {
+    /// Only this stream, as `category/id`
+    stream: Option<String>,
+
+    /// Only these categories, separated by commas
+    #[arg(long, conflicts_with = "stream")]
+    category: Option<String>,
+
+    /// Only these event types, separated by commas
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+
+    /// Begin after the event at this position
+    #[arg(long, value_name = "POSITION")]
+    after: Option<u64>,
+
+    /// End when there are no more events, instead of waiting for them
+    #[arg(long)]
+    no_follow: bool,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Longest line of an event stream, in bytes: an event of 256 KiB whose data is written as base64 or
+/// with escapes, and its envelope.
+const LINE_BYTES_MAX: usize = 8 << 20;
+
+/// Runs the command.
+pub(crate) fn run(args: &TailArgs, output: &mut Output) -> Result<(), Failure> {
+    let mut path = ApiPath::new("/v1/events").query("type", args.event_type.as_ref());
+    path = path.query("category", args.category.as_ref()).query("after", args.after);
+    if let Some(stream) = &args.stream {
+        let (category, _) = input::stream(stream)?;
+        path = path.query("category", Some(category)).query("stream_prefix", Some(stream));
+    }
+    let call = Call::get(path).with("accept", Some("text/event-stream"));
+    tasks::run_here(async {
+        let mut client = Client::connect(&args.server).await?;
+        let body = client.stream(call).await?;
+        follow(body, args, output).await
+    })
+}
+
+async fn follow(mut body: Incoming, args: &TailArgs, output: &mut Output) -> Result<(), Failure> {
+    let mut lines = Lines::default();
+    let mut kind = String::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| Failure::ours(format!("the stream broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        lines.push(&data)?;
+        while let Some(line) = lines.next() {
+            let (field, value) = line.split_once(": ").unwrap_or((&line, ""));
+            match field {
+                "event" => value.clone_into(&mut kind),
+                "data" if kind.is_empty() => print(value, args, output)?,
+                "" => kind.clear(),
+                _ => {}
+            }
+            if kind == "caught-up" && args.no_follow {
+                return Ok(());
+            }
+        }
+    }
+    output.note("the daemon has ended the stream");
+    Ok(())
+}
+
+fn print(json: &str, args: &TailArgs, output: &mut Output) -> Result<(), Failure> {
+    let event = Event::parse(json)?;
+    // The API goes by the beginning of the stream's id.
+    if args.stream.as_ref().is_some_and(|stream| *stream != event.stream) {
+        return Ok(());
+    }
+    if output.is_json() {
+        return output.line(json);
+    }
+    let Event { stream, revision, position, r#type, .. } = &event;
+    output.line(format_args!("{position:>6}  {stream} {revision}  {}  {}", r#type, event.data()))
+}
+
+/// Text in pieces, line by line.
+#[derive(Debug, Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    fn push(&mut self, data: &[u8]) -> Result<(), Failure> {
+        self.0.extend_from_slice(data);
+        if self.0.len() > LINE_BYTES_MAX && !self.0.contains(&b'\n') {
+            return Err(Failure::ours(format!("an event has more than {LINE_BYTES_MAX} bytes")));
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<String> {
+        let end = self.0.iter().position(|byte| *byte == b'\n')?;
+        let line: Vec<u8> = self.0.drain(..=end).collect();
+        Some(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+}
