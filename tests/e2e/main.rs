@@ -3,12 +3,13 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::disallowed_methods,
     reason = "a test ends where something is not as it must be, and sees the environment it runs in"
 )]
 
 mod bank;
+mod cli;
 mod durability;
 mod plugins;
 mod projections;
+mod snapshots;
 mod support;

@@ -63,9 +63,15 @@ impl Daemon {
     pub(crate) fn start_with(data: &Path, more: impl FnOnce(&mut Command)) -> Self {
         let mut command = annals();
         command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
-        command.current_dir(data.parent().unwrap_or(data)).stdout(Stdio::piped());
+        command.current_dir(data.parent().unwrap_or(data));
         more(&mut command);
-        let mut child = command.spawn().unwrap();
+        Self::spawn(command)
+    }
+
+    /// Starts a daemon by any command that says where it serves.
+    #[track_caller]
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("serving on ").map(ToOwned::to_owned);
@@ -133,6 +139,11 @@ impl Daemon {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits until it has ended, and returns its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Asks it to stop, and returns its exit code.

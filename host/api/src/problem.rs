@@ -1,11 +1,14 @@
 //! Problems: what a caller is told when a call fails (RFC 9457), and what only the log is told.
 //!
-//! A handler returns a [`Problem`]; [`crate::layer`] knows the request id, logs the internal part and
-//! writes the body. `engine.rs` turns the engine's errors into problems, `code.rs` has the codes.
+//! A handler returns a `Problem`; `layer.rs` knows the request id, logs the internal part and writes
+//! the body. `engine.rs` and `store.rs` turn the errors of others into problems, `code.rs` has the
+//! codes.
 
 mod code;
 mod engine;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -2,9 +2,11 @@
 
 use annals_core::id::EventId;
 use annals_core::stream::StreamId;
+use axum::body::Body;
+use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Fault, Host, NOW};
+use crate::support::{Fault, Host, NOW, request};
 
 const URI: &str = "/v1/streams/note/n1";
 
@@ -142,6 +144,10 @@ async fn bodies_that_do_not_fit_are_refused_whole() {
     ] {
         host.post(URI, &body).await.assert_code(status, code);
     }
+    let not_text = b"{\"events\":[{\"type\":\"note-taken\",\"data\":\"\xff\"}]}".as_slice();
+    let headers = [("content-type", "application/json")];
+    let not_text = request(Method::POST, URI, &headers, Body::from(not_text));
+    host.send(not_text).await.assert_code(400, "malformed-json");
     let (key, body) = ([("idempotency-key", id.as_str().unwrap())], with("id", id.clone()));
     host.post_with(URI, &key, &body).await.assert_code(400, "malformed-append");
     host.get(URI).await.assert_code(404, "unknown-stream");

@@ -230,13 +230,13 @@ async fn bad_headers_are_named() {
 
 #[tokio::test]
 async fn plugin_failures_name_plugin_and_call_and_tell_nothing_internal() {
-    // Guards the misbehaving plugins of the scenarios: 500 that names plugin, call and limit; the
-    // trap's own words are in the log only.
+    // Guards the misbehaving plugins of the scenarios: 500 that names plugin, call and limit, or how
+    // the contract was broken; the trap's own words are in the log only.
     let host = Host::start().await;
-    for (command, text, limit) in [
+    for (command, text, further) in [
         ("trap", "trapped", None),
-        ("reach-limit", "reached a limit", Some("5 of fuel (fuel_max)")),
-        ("break-contract", "broke the contract", None),
+        ("reach-limit", "reached a limit", Some(("limit", "5 of fuel (fuel_max)"))),
+        ("break-contract", "broke the contract", Some(("cause", "no such event"))),
     ] {
         let answer =
             host.post(&format!("/v1/aggregates/misbehaving/1/{command}"), &json!({})).await;
@@ -247,8 +247,8 @@ async fn plugin_failures_name_plugin_and_call_and_tell_nothing_internal() {
             "plugin": "misbehaving",
             "call": "decide",
         });
-        if let Some(limit) = limit {
-            expected["limit"] = json!(limit);
+        if let Some((member, value)) = further {
+            expected[member] = json!(value);
         }
         answer.assert_problem(500, &expected);
     }

@@ -44,7 +44,8 @@ pub(crate) enum Command {
     Demo(crate::demo::DemoArgs),
     #[command(subcommand)]
     Plugin(crate::plugin::PluginCommand),
-    Command(crate::command::CommandArgs),
+    #[command(name = "command")]
+    Decide(crate::command::CommandArgs),
     #[command(subcommand)]
     Aggregate(crate::aggregate::AggregateCommand),
     #[command(subcommand)]

@@ -88,7 +88,7 @@ pub(crate) fn run(args: CommandArgs, output: &mut Output) -> Result<(), Failure>
         output.note("accepted, without an event");
     }
     for Event { r#type, revision, data } in &accepted.events {
-        output.line(format_args!("{revision:>4}  {}  {data}", r#type))?;
+        output.line(format_args!("{revision:>4}  {type}  {data}"))?;
     }
     Ok(())
 }

@@ -52,7 +52,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args, output),
         Command::Demo(args) => demo::run(&args, output),
         Command::Plugin(command) => plugin::run(command, output),
-        Command::Command(args) => command::run(args, output),
+        Command::Decide(args) => command::run(args, output),
         Command::Aggregate(command) => aggregate::run(command, output),
         Command::Stream(command) => stream::run(command, output),
         Command::View(command) => view::run(command, output),

@@ -8,11 +8,12 @@
 //!   source.rs: file, environment, flags; unknown keys and bad values are errors
 //! ```
 //!
-//! [`reference`] writes the page of the documentation, [`Config::to_toml`] what is in force.
+//! [`reference()`] writes the page of the documentation, [`Config::to_toml`] what is in force.
 
 mod area;
 mod areas;
 mod choice;
+mod environment;
 mod reference;
 mod source;
 mod value;
@@ -22,8 +23,9 @@ use std::fmt::Write as _;
 pub use area::{Area, Entry, variable};
 pub use areas::{Api, Engine, Limits, Log, PORT, Projections, Server, Shutdown, Store};
 pub use choice::{LogFilter, LogFormat, ShardsCount, StoreDriver};
+pub use environment::Environment;
 pub use reference::reference;
-pub use source::{CONFIG_FILE, ConfigError, ConfigSource, Environment, Loaded, Origin};
+pub use source::{CONFIG_FILE, ConfigError, ConfigSource, Loaded, Origin};
 pub use value::{BadValue, ByteCount, Setting, duration_text};
 
 /// Everything that can be set.

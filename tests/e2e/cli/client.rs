@@ -75,7 +75,7 @@ fn states_and_streams_are_shown_now_and_as_they_were() {
     assert_eq!((balance_at(&[]), balance_at(&["--revision", "0"])), (json!(15), json!(10)));
 
     let read = talk.say(&["stream", "read", "account/a1"]).ok();
-    let types: Vec<_> = read.lines().map(|line| line.split("  ").nth(2).unwrap()).collect();
+    let types: Vec<_> = read.lines().map(|line| line.split_whitespace().nth(2).unwrap()).collect();
     assert_eq!(types, ["account-opened", "funds-deposited"]);
     let last = ["stream", "read", "account/a1", "--backwards", "--limit", "1", "--output", "json"];
     let last = talk.say(&last).json();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::process::{Signal, kill_process};
 
-use super::{Talk, say_in, said};
+use super::{Talk, said, say_in};
 use crate::support::{Daemon, annals, folder, run};
 
 /// What `annals serve` says about an `annals.toml`.
@@ -110,6 +110,49 @@ fn a_damaged_log_is_named_and_is_not_the_users_fault() {
     assert!(error.contains("is damaged at byte "), "{error}");
     assert!(error.contains("hint: nothing was changed"), "{error}");
     assert!(std::fs::read(&segment).unwrap() == bytes, "the damaged log was changed");
+}
+
+#[test]
+fn a_log_that_fails_ends_the_daemon_with_exit_code_2_and_keeps_what_was_acknowledged() {
+    // Guards R5 and the poisoned log on the real binary: the operating system refuses to write past
+    // 32 MiB of a file.
+    let (folder, data) = folder();
+    let log = folder.path().join("log");
+    let mut command = std::process::Command::new("sh");
+    let script =
+        "trap '' XFSZ; ulimit -f 65536; exec \"$0\" serve --data data --listen 127.0.0.1:0";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_annals")]).current_dir(folder.path());
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let daemon = Daemon::spawn(command);
+    let mut acknowledged_count = 0;
+    run(async {
+        let text = "x".repeat(200_000);
+        let event = format!(r#"{{"type":"note-taken","data":"{text}"}}"#);
+        let body = format!(r#"{{"events":[{}]}}"#, vec![event; 10].join(","));
+        for number in 0..100 {
+            let answer = daemon.post(&format!("/v1/streams/note/n{number}"), &[], &body).await;
+            if answer.status != 200 {
+                assert_eq!(answer.code(), "outcome-unknown");
+                break;
+            }
+            acknowledged_count += 1;
+        }
+    });
+    assert!((1..100).contains(&acknowledged_count), "{acknowledged_count}");
+    assert_eq!(daemon.wait(), Some(2));
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(
+        said.contains("error: the log failed, the daemon has stopped: failed to write"),
+        "{said}"
+    );
+    assert!(said.contains("hint: look at the disk, then start the daemon again"), "{said}");
+    let daemon = Daemon::start(&data);
+    run(async {
+        for number in 0..acknowledged_count {
+            let page = daemon.get(&format!("/v1/streams/note/n{number}?limit=1")).await.ok();
+            assert_eq!(page["events"][0]["revision"], 0);
+        }
+    });
 }
 
 #[test]

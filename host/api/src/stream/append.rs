@@ -126,7 +126,6 @@ fn new_events(
     key: Option<CommandId>,
 ) -> Result<Vec<NewEvent>, Problem> {
     let body: AppendBody<'_> = body::parse(bytes)?;
-    // Not part of what serde checks: JSON text is UTF-8 also inside of values that are not parsed.
     let mut events: Vec<NewEvent> = Vec::with_capacity(body.events.len());
     for (ordinal, event) in (0_u32..).zip(body.events) {
         let same = events.last().filter(|last| last.event_type.as_str() == event.r#type);

@@ -81,7 +81,7 @@ impl AggregateGuest for MisbehavingGuest {
             1 => {
                 Err(GuestFailure::Limit { plugin, call, limit: "5 of fuel (fuel_max)".to_owned() })
             }
-            2 => Err(GuestFailure::Contract { plugin, call, cause }),
+            2 => Err(GuestFailure::Contract { plugin, call, cause: "no such event".to_owned() }),
             _ => {
                 self.gate.pass();
                 Ok(Ok(Decision::default()))

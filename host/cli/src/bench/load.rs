@@ -119,7 +119,10 @@ impl Sender {
             let sent = Instant::now();
             self.target.send(self.kind, streams).await?;
             let us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
-            latency.saturating_record(us);
+            // The histogram grows with its values; recording in saturation would not.
+            latency
+                .record(us)
+                .map_err(|error| Failure::ours(format!("a latency does not fit: {error}")))?;
             commands_count += count;
         }
     }

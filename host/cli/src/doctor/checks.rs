@@ -54,11 +54,18 @@ pub(super) fn settings(file: Option<&Path>, warnings: &[String]) -> Finding {
     }
 }
 
+/// Whether a daemon answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Running {
+    Yes,
+    No,
+}
+
 /// The data folder, the port, the daemon and its plugins.
 pub(super) async fn daemon(config: &Config, server: &ServerArgs) -> Vec<Finding> {
     let client = Client::connect(server).await;
-    let is_reachable = client.is_ok();
-    let mut findings = vec![data(config, is_reachable), port(config, is_reachable).await];
+    let running = client.as_ref().map_or(Running::No, |_| Running::Yes);
+    let mut findings = vec![data(config, running), port(config, running).await];
     match client {
         Ok(mut client) => {
             findings.push(ready(&mut client, server).await);
@@ -69,7 +76,7 @@ pub(super) async fn daemon(config: &Config, server: &ServerArgs) -> Vec<Finding>
     findings
 }
 
-fn data(config: &Config, is_daemon_reachable: bool) -> Finding {
+fn data(config: &Config, running: Running) -> Finding {
     if config.store.driver == StoreDriver::Memory {
         return Finding::ok("data", "everything is kept in memory");
     }
@@ -79,18 +86,18 @@ fn data(config: &Config, is_daemon_reachable: bool) -> Finding {
         Ok(DataFolder::Readable { commits_count }) => {
             Finding::ok("data", format!("`{folder}` has a log of {commits_count} commits"))
         }
-        Err(error) if error.is_in_use() && is_daemon_reachable => {
+        Err(error) if error.is_in_use() && running == Running::Yes => {
             Finding::ok("data", format!("`{folder}` is in use by a daemon"))
         }
         Err(error) => Finding::fail("data", error.into()),
     }
 }
 
-async fn port(config: &Config, is_daemon_reachable: bool) -> Finding {
+async fn port(config: &Config, running: Running) -> Finding {
     let address = config.server.listen;
     match is_free(address).await {
         Ok(()) => Finding::ok("port", format!("`{address}` is free")),
-        Err(StartError::Listen { .. }) if is_daemon_reachable => {
+        Err(StartError::Listen { .. }) if running == Running::Yes => {
             Finding::ok("port", format!("`{address}` is in use, and there is a daemon"))
         }
         Err(error) => Finding::fail("port", error.into()),

@@ -64,12 +64,10 @@ pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure
     }
     let Installed { outcome, plugin } = answer.json()?;
     let Plugin { name, version, kind, commands, tables } = plugin;
-    match outcome.as_str() {
-        "unchanged" => {
-            output.line(format_args!("the {kind} `{name}` {version} is installed already"))?
-        }
-        outcome => output.line(format_args!("{outcome} the {kind} `{name}` {version}"))?,
-    }
+    output.line(match outcome.as_str() {
+        "unchanged" => format!("the {kind} `{name}` {version} is installed already"),
+        outcome => format!("{outcome} the {kind} `{name}` {version}"),
+    })?;
     if let Some(command) = commands.first() {
         let data = example::of(command.schema.as_ref().unwrap_or(&Value::Null));
         let data = Some(data).filter(Value::is_object).unwrap_or_else(|| json!({}));

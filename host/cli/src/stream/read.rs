@@ -86,7 +86,13 @@ pub(crate) fn run(args: &ReadArgs, output: &mut Output) -> Result<(), Failure> {
             let path = path.clone().query(from_name, from).query("limit", Some(left.min(PAGE_MAX)));
             let page: Page = client.send(Call::get(path)).await?.json()?;
             for one in &page.events {
-                print(one, args.commands, output)?;
+                if output.is_json() {
+                    output.line(one)?;
+                } else if args.commands {
+                    print_command(one, output)?;
+                } else {
+                    print_event(one, output)?;
+                }
                 left = left.saturating_sub(1);
             }
             from = page.next;
@@ -98,19 +104,13 @@ pub(crate) fn run(args: &ReadArgs, output: &mut Output) -> Result<(), Failure> {
     })
 }
 
-fn print(json: &RawValue, is_command: bool, output: &mut Output) -> Result<(), Failure> {
-    if output.is_json() {
-        return output.line(json);
-    }
-    if !is_command {
-        let event = Event::parse(json.get())?;
-        let Event { revision, recorded_at, r#type, .. } = &event;
-        return output.line(format_args!(
-            "{revision:>4}  {recorded_at}  {}  {}",
-            r#type,
-            event.data()
-        ));
-    }
+fn print_event(json: &RawValue, output: &mut Output) -> Result<(), Failure> {
+    let event = Event::parse(json.get())?;
+    let (Event { revision, recorded_at, r#type, .. }, data) = (&event, event.data());
+    output.line(format_args!("{revision:>4}  {recorded_at}  {type}  {data}"))
+}
+
+fn print_command(json: &RawValue, output: &mut Output) -> Result<(), Failure> {
     let command: Command = serde_json::from_str(json.get())
         .map_err(|error| Failure::ours(format!("a command does not fit: {error}")))?;
     let Command { command, recorded_at, outcome, rejection, revision, data } = command;

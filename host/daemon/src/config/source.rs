@@ -1,17 +1,14 @@
 //! Where settings come from, and what is said when one is not right.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::environment::{Environment, NO_COLOR};
 use super::{BadValue, Config, variable};
 
 /// The file that is read when none is named, and there is one.
 pub const CONFIG_FILE: &str = "annals.toml";
-
-/// First part of the names of our variables.
-const VARIABLE_PREFIX: &str = "ANNALS_";
 
 /// Largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -21,43 +18,6 @@ const OTHER_VARIABLES: [&str; 3] = ["ANNALS_CONFIG", "ANNALS_SERVER", NO_COLOR];
 
 /// What a name must have in common with another to be suggested, 0 to 1.
 const NEAREST_MIN: f64 = 0.6;
-
-/// The environment variables that count, read once.
-#[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
-
-/// The wish for output without colour, see <https://no-color.org>.
-const NO_COLOR: &str = "NO_COLOR";
-
-impl Environment {
-    /// The variables of this process whose names begin with `ANNALS_`, and `NO_COLOR`.
-    #[must_use]
-    pub fn of_process() -> Self {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX) || name == NO_COLOR)
-            .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
-            .collect()
-    }
-
-    /// The value of a variable.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// Whether output is wished without colour.
-    #[must_use]
-    pub fn is_without_colour(&self) -> bool {
-        self.get(NO_COLOR).is_some_and(|value| !value.is_empty())
-    }
-}
-
-impl FromIterator<(String, String)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
-    }
-}
 
 /// Where to read settings from.
 #[derive(Debug, Clone, Default)]
@@ -224,7 +184,7 @@ impl Config {
     fn apply_variables(&mut self, environment: &Environment) -> Result<Vec<String>, ConfigError> {
         let keys = self.keys();
         let mut warnings = Vec::new();
-        for (name, text) in &environment.0 {
+        for (name, text) in environment.iter() {
             if OTHER_VARIABLES.contains(&name.as_str()) {
                 continue;
             }
