@@ -8,7 +8,7 @@ use crate::durability::Durability;
 use crate::event::{NewEvent, Origin};
 use crate::id::EventId;
 use crate::limits;
-use crate::place::{ActualRevision, ExpectedRevision};
+use crate::place::{ActualRevision, ExpectedRevision, Position};
 use crate::port::event_store::{AppendError, SizeLimit};
 use crate::stream::StreamId;
 use crate::time::Timestamp;
@@ -53,6 +53,14 @@ impl Commit {
     #[must_use]
     pub fn events_count(&self) -> usize {
         self.streams.iter().map(|append| append.events.len()).sum()
+    }
+
+    /// Data of the command and of the events and metadata of the events, in bytes.
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        let events = self.streams.iter().flat_map(|append| &append.events);
+        self.command.as_ref().map_or(0, |command| command.data.len())
+            + events.map(|event| event.data.len() + event.metadata.len()).sum::<usize>()
     }
 }
 
@@ -113,6 +121,19 @@ pub struct Accepted {
     pub durability: Durability,
 }
 
+/// A commit as the store recorded it. Appending the commits of a partition in the order of their
+/// numbers to an empty store gives the same events, commands and claims at the same places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedCommit {
+    /// How many commits of the partition came before it.
+    pub number: u64,
+    /// The position of its first event, or what it would be.
+    pub first_position: Position,
+    /// What was recorded: at the time the receipt told, each stream expected exactly where it was,
+    /// each event of a plain append with its id.
+    pub commit: Commit,
+}
+
 /// Where the parts of a commit went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -145,10 +166,8 @@ impl Commit {
         let items_count = self.streams.len() + self.claims.len() + self.releases.len();
         at_most(SizeLimit::CommitEvents, events_count, limits::COMMIT_EVENTS_MAX)?;
         at_most(SizeLimit::CommitItems, items_count, limits::COMMIT_ITEMS_MAX)?;
-        let mut commit_bytes = 0;
         if let Some(command) = &self.command {
             at_most(SizeLimit::PayloadBytes, command.data.len(), limits::PAYLOAD_BYTES_MAX)?;
-            commit_bytes += command.data.len();
             if let Outcome::Rejected(rejection) = &command.outcome {
                 let size = rejection.code.len() + rejection.message.len() + rejection.detail.len();
                 at_most(SizeLimit::RejectionBytes, size, limits::REJECTION_BYTES_MAX)?;
@@ -157,9 +176,8 @@ impl Commit {
         for event in self.streams.iter().flat_map(|append| &append.events) {
             at_most(SizeLimit::PayloadBytes, event.data.len(), limits::PAYLOAD_BYTES_MAX)?;
             at_most(SizeLimit::MetadataBytes, event.metadata.len(), limits::METADATA_BYTES_MAX)?;
-            commit_bytes += event.data.len() + event.metadata.len();
         }
-        at_most(SizeLimit::CommitBytes, commit_bytes, limits::COMMIT_BYTES_MAX)?;
+        at_most(SizeLimit::CommitBytes, self.data_bytes(), limits::COMMIT_BYTES_MAX)?;
         let claims = self.claims.iter().map(|claim| (&claim.scope, &claim.key));
         let releases = self.releases.iter().map(|release| (&release.scope, &release.key));
         for (scope, key) in claims.chain(releases) {

@@ -5,7 +5,7 @@ mod log;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use annals_core::command::RecordedCommand;
-use annals_core::commit::{Accepted, ClaimHolder, Commit};
+use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::{Durability, DurabilityLost};
 use annals_core::event::RecordedEvent;
 use annals_core::id::{CommandId, StoreId};
@@ -147,6 +147,26 @@ impl EventStore for MemoryEventStore {
         let log = self.log();
         let rest = log.commands(stream).iter().skip(skip);
         Ok(rest.take(limit).cloned().collect())
+    }
+
+    async fn read_commits(
+        &self,
+        partition: Partition,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedCommit>, ReadError> {
+        check_partition(partition)?;
+        let log = self.log();
+        let mut page = Vec::new();
+        let mut data_bytes = 0;
+        for commit in log.commits_from(from).iter().take(limit.min(READ_EVENTS_MAX)) {
+            data_bytes += commit.commit.data_bytes();
+            page.push(commit.clone());
+            if data_bytes >= READ_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(page)
     }
 
     async fn claim_holder(

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use annals_core::command::RecordedCommand;
-use annals_core::commit::{Accepted, ClaimHolder, Commit};
+use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::{Durability, DurabilityLost};
 use annals_core::error::DriverError;
 use annals_core::id::{CommandId, StoreId};
@@ -157,6 +157,16 @@ impl EventStore for ProbeStore {
     ) -> Result<Vec<RecordedCommand>, ReadError> {
         self.check_read()?;
         self.inner.read_commands(stream, skip, limit).await
+    }
+
+    async fn read_commits(
+        &self,
+        partition: Partition,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedCommit>, ReadError> {
+        self.check_read()?;
+        self.inner.read_commits(partition, from, limit).await
     }
 
     async fn claim_holder(

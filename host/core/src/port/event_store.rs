@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::command::RecordedCommand;
-use crate::commit::{Accepted, ClaimHolder, Commit};
+use crate::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use crate::durability::DurabilityLost;
 use crate::error::DriverError;
 use crate::event::{RecordedEvent, SchemaVersion};
@@ -66,8 +66,9 @@ pub trait EventStore: Send + Sync + fmt::Debug {
     /// - The events of a plain append may carry ids given by a client, all of them or none. The first
     ///   stream of the commit remembers the ids of the whole commit, like command ids. When it
     ///   remembers one of the ids that are given now, the append writes nothing: it is a success with
-    ///   the first receipt, whatever it expects, if it has the same streams and exactly the same ids
-    ///   in the same order as that commit; otherwise it is refused.
+    ///   the first receipt, whatever it expects, if it has the same streams and exactly the same
+    ///   events (ids, types, schema versions, content types, data and metadata) in the same order as
+    ///   that commit; otherwise it is refused.
     /// - An event of a plain append without an id is given one that no other event has.
     /// - A claim held by its own stream is taken again and gets the new expiry. A claim whose
     ///   `expires_at` is at or before the receipt's `recorded_at` is free. Releases come before
@@ -168,6 +169,24 @@ pub trait EventStore: Send + Sync + fmt::Debug {
         skip: u64,
         limit: usize,
     ) -> Result<Vec<RecordedCommand>, ReadError>;
+
+    /// At most `limit` durable commits of `partition` (and at most
+    /// [`READ_EVENTS_MAX`](crate::limits::READ_EVENTS_MAX)) in the order in which they were accepted,
+    /// beginning with number `from` (inclusive).
+    ///
+    /// Numbers begin at 0 and have no hole; a rejected command is a commit. The page ends early after
+    /// the commit with which the data of events and commands reaches
+    /// [`READ_BYTES_MAX`](crate::limits::READ_BYTES_MAX). No commit: `from` is past the last durable
+    /// one, or `limit` is 0.
+    ///
+    /// # Errors
+    /// Each variant of [`ReadError`].
+    async fn read_commits(
+        &self,
+        partition: Partition,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedCommit>, ReadError>;
 
     /// Who holds the claim `key` of `scope` at `now`; `None` when nobody does or it has expired.
     ///
@@ -361,7 +380,7 @@ pub enum AppendError {
         /// The command.
         command: CommandId,
     },
-    /// Some of the given event ids are recorded, but not all of them as one commit.
+    /// Some of the given event ids are recorded, but not as one commit of the same events.
     #[error("event id `{event}` is recorded in stream `{stream}` as part of another append")]
     EventIdsReused {
         /// The stream.

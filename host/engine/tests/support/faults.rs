@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use annals_core::command::RecordedCommand;
-use annals_core::commit::{Accepted, ClaimHolder, Commit};
+use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::DurabilityLost;
 use annals_core::error::DriverError;
 use annals_core::event::NewEvent;
@@ -106,6 +106,15 @@ impl EventStore for Rivalled {
         limit: usize,
     ) -> Result<Vec<RecordedCommand>, ReadError> {
         self.store.read_commands(stream, skip, limit).await
+    }
+
+    async fn read_commits(
+        &self,
+        partition: Partition,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedCommit>, ReadError> {
+        self.store.read_commits(partition, from, limit).await
     }
 
     async fn claim_holder(

@@ -10,6 +10,7 @@ use annals_core::command::{Outcome, RecordedRange};
 use annals_core::commit::{Accepted, Commit, Receipt, StreamReceipt};
 use annals_core::durability::Durability;
 use annals_core::error::{DriverError, ErrorChain};
+use annals_core::event::{ContentType, NewEvent};
 use annals_core::id::EventId;
 use annals_core::place::{ActualRevision, Position, Revision};
 use annals_core::port::event_store::{AppendError, ReadError};
@@ -17,7 +18,7 @@ use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 
 use super::apply::{KindCount, count_kinds, index_commit};
-use super::decode::Body;
+use super::decode::{Body, EventPart};
 use super::encode::{encode, unnamed_stream};
 use super::fault::FrameFault;
 use super::frame::{Draft, Frame, Place};
@@ -144,7 +145,7 @@ impl Turn<'_> {
             };
             let seen = index.find_event_id(number, id.uuid(), verify);
             if let Some(commit) = seen.map_err(unreadable)? {
-                let repeated = self.repeated(commit, given_ids).map_err(unreadable)?;
+                let repeated = self.repeated(commit).map_err(unreadable)?;
                 return repeated.map(Some).ok_or(AppendError::EventIdsReused {
                     stream: first.stream.clone(),
                     event: id,
@@ -155,13 +156,9 @@ impl Turn<'_> {
     }
 
     /// The first receipt of this commit, when `earlier` is the same one.
-    fn repeated(
-        &mut self,
-        earlier: u32,
-        given_ids: &[EventId],
-    ) -> Result<Option<Accepted>, ReadError> {
+    fn repeated(&mut self, earlier: u32) -> Result<Option<Accepted>, ReadError> {
         let frame = self.shared.frame(self.accepting, earlier)?;
-        let receipt = repeated_receipt(&frame, self.commit, given_ids)
+        let receipt = repeated_receipt(&frame, self.commit)
             .map_err(|fault| self.shared.damaged(0, &fault))?;
         Ok(receipt.map(|receipt| Accepted {
             receipt,
@@ -294,12 +291,8 @@ fn has_event_id(frame: &Frame, first: &StreamId, id: EventId) -> Result<bool, Fr
     Ok(false)
 }
 
-/// The receipt in `frame`, when it has the same streams and event ids as `commit`.
-fn repeated_receipt(
-    frame: &Frame,
-    commit: &Commit,
-    given_ids: &[EventId],
-) -> Result<Option<Receipt>, FrameFault> {
+/// The receipt in `frame`, when it has the same streams and events as `commit`.
+fn repeated_receipt(frame: &Frame, commit: &Commit) -> Result<Option<Receipt>, FrameFault> {
     let body = Body::decode(frame)?;
     let mut position = frame.header.first_position;
     let mut receipts = Vec::with_capacity(commit.streams.len());
@@ -321,19 +314,25 @@ fn repeated_receipt(
         position += count;
     }
     let mut events = body.events();
-    let mut wanted = given_ids.iter();
-    for _ in 0..frame.header.events_count {
-        if let Some(id) = events.decode_next()?.id
-            && wanted.next() != Some(&id)
-        {
+    for event in commit.streams.iter().flat_map(|append| &append.events) {
+        if !is_same_event(&events.decode_next()?, event) {
             return Ok(None);
         }
     }
-    let is_same = appends.next().is_none() && wanted.next().is_none();
+    let is_same = appends.next().is_none() && events.is_at_end();
     Ok(is_same.then_some(Receipt {
         recorded_at: Timestamp::from_ms(frame.header.recorded_at_ms),
         streams: receipts,
     }))
+}
+
+fn is_same_event(part: &EventPart<'_>, event: &NewEvent) -> bool {
+    part.id == event.id
+        && part.event_type == event.event_type.as_str()
+        && part.schema_version == event.schema_version.0
+        && ContentType::from(part.content_type) == event.content_type
+        && part.data == event.data
+        && part.metadata == event.metadata
 }
 
 fn unavailable(message: &str) -> AppendError {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use annals_core::command::{CommandRecord, RecordedCommand};
-use annals_core::event::{ContentType, Origin, RecordedEvent, SchemaVersion};
+use annals_core::commit::{Claim, Commit, RecordedCommit, Release, StreamAppend};
+use annals_core::event::{ContentType, NewEvent, Origin, RecordedEvent, SchemaVersion};
 use annals_core::id::{CommandId, EventId, StoreId};
 use annals_core::name::{CommandName, EventType};
-use annals_core::place::{Partition, Position, Revision};
+use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Position, Revision};
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use bytes::Bytes;
@@ -164,6 +165,74 @@ impl<'a> Builder<'a> {
             revision: part.revision_after(),
             events: range_of(head, part.events_count.into(), position),
         })
+    }
+
+    /// The commit a frame holds, as it was recorded: with the ids of plain events.
+    pub(crate) fn commit(&mut self, frame: &Frame) -> Result<RecordedCommit, FrameFault> {
+        let body = Body::decode(frame)?;
+        let origin = self.origin(&body.origin)?;
+        let mut streams = Vec::new();
+        let mut events = body.events();
+        let mut position = frame.header.first_position;
+        for part in body.streams() {
+            let part = part?;
+            if !part.is_named {
+                continue;
+            }
+            let stream = self.stream(part.stream)?;
+            let source = self.plain_source(frame);
+            let mut new_events = Vec::new();
+            for ordinal in 0..part.events_count {
+                let event = events.decode_next()?;
+                let made = || EventId::derive(source, &stream, ordinal);
+                let id = body.command.is_none().then(|| event.id.unwrap_or_else(made));
+                new_events.push(NewEvent {
+                    id,
+                    event_type: self.event_type(event.event_type)?,
+                    schema_version: SchemaVersion(event.schema_version),
+                    content_type: ContentType::from(event.content_type),
+                    data: slice(frame, event.data),
+                    metadata: slice(frame, event.metadata),
+                });
+            }
+            position += u64::from(part.events_count);
+            let before = ActualRevision(Revision::last_of(part.first_revision.get()));
+            let expected = ExpectedRevision::at(before);
+            streams.push(StreamAppend { stream, expected, events: new_events });
+        }
+        debug_assert_eq!(
+            position,
+            frame.header.first_position + u64::from(frame.header.events_count)
+        );
+        let (claims, releases) = self.claims(&body)?;
+        let command = body.command.is_some().then(|| self.command(frame)).transpose()?;
+        Ok(RecordedCommit {
+            number: frame.header.commit,
+            first_position: Position::new(frame.header.first_position),
+            commit: Commit {
+                recorded_at: Timestamp::from_ms(frame.header.recorded_at_ms),
+                origin,
+                command: command.map(|command| command.record),
+                streams,
+                claims,
+                releases,
+            },
+        })
+    }
+
+    fn claims(&self, body: &Body<'_>) -> Result<(Vec<Claim>, Vec<Release>), FrameFault> {
+        let (mut claims, mut releases) = (Vec::new(), Vec::new());
+        body.for_each_claim(|part| {
+            let (scope, key) = (Arc::from(part.scope), Arc::from(part.key));
+            let stream = self.stream(part.stream)?;
+            if part.is_taken {
+                claims.push(Claim { scope, key, stream, expires_at: part.expires_at });
+            } else {
+                releases.push(Release { scope, key, stream });
+            }
+            Ok(())
+        })?;
+        Ok((claims, releases))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading streams, commands and the feed.
 
 use annals_core::command::RecordedCommand;
+use annals_core::commit::RecordedCommit;
 use annals_core::durability::DurabilityLost;
 use annals_core::error::DriverError;
 use annals_core::event::RecordedEvent;
@@ -297,6 +298,35 @@ pub(crate) async fn read_commands(
     };
     wait_for(shared, spans.last().map(|span| span.commit + 1)).await?;
     spans.into_iter().map(|span| read_command(shared, span)).collect()
+}
+
+pub(crate) fn read_commits(
+    shared: &Shared,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<RecordedCommit>, ReadError> {
+    let end = shared.durable.borrow().commits;
+    let spans: Vec<_> = {
+        let accepting = shared.accepting();
+        let numbers = (from..end).take(limit.min(READ_EVENTS_MAX));
+        let numbers = numbers.filter_map(|number| u32::try_from(number).ok());
+        numbers.filter_map(|number| accepting.index.frame(number)).collect()
+    };
+    let mut reader = RunReader::new(shared, &spans);
+    let mut builder = Builder::new(shared.store, &shared.names);
+    let mut commits = Vec::with_capacity(spans.len());
+    let mut data_bytes = 0;
+    for &span in &spans {
+        let frame = reader.frame(span)?;
+        let commit = builder.commit(&frame);
+        let commit = commit.map_err(|fault| shared.damaged(span.offset, &fault))?;
+        data_bytes += commit.commit.data_bytes();
+        commits.push(commit);
+        if data_bytes >= READ_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(commits)
 }
 
 fn read_command(shared: &Shared, span: FrameSpan) -> Result<RecordedCommand, ReadError> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use annals_core::command::RecordedCommand;
-use annals_core::commit::{Accepted, ClaimHolder, Commit};
+use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::DurabilityLost;
 use annals_core::id::{CommandId, IdGenerator, StoreId};
 use annals_core::place::{ActualRevision, Partition, Position, Revision};
@@ -291,6 +291,16 @@ impl EventStore for LocalEventStore {
         limit: usize,
     ) -> Result<Vec<RecordedCommand>, ReadError> {
         reader::read_commands(&self.shared, stream, skip, limit).await
+    }
+
+    async fn read_commits(
+        &self,
+        partition: Partition,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedCommit>, ReadError> {
+        check_partition(partition)?;
+        reader::read_commits(&self.shared, from, limit)
     }
 
     async fn claim_holder(

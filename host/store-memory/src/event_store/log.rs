@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use annals_core::command::{RecordedCommand, RecordedRange};
-use annals_core::commit::{ClaimHolder, Commit, Receipt, StreamAppend, StreamReceipt};
+use annals_core::commit::{
+    ClaimHolder, Commit, Receipt, RecordedCommit, StreamAppend, StreamReceipt,
+};
 use annals_core::event::{NewEvent, Origin, RecordedEvent, SchemaVersion};
 use annals_core::id::{CommandId, EventId, StoreId};
 use annals_core::name::EventType;
-use annals_core::place::{ActualRevision, Partition, Position, Revision};
+use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Position, Revision};
 use annals_core::port::event_store::{AppendError, EventTypeCount, StreamInfo};
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
@@ -20,6 +22,8 @@ pub(super) struct Log {
     store_id: StoreId,
     // Invariant: the position of an event is its index.
     events: Vec<RecordedEvent>,
+    // Invariant: the number of a commit is its index.
+    commits: Vec<RecordedCommit>,
     streams: HashMap<StreamId, Stream>,
     // What a stream looks like that is not in `streams`. Never changed.
     absent: Stream,
@@ -43,9 +47,16 @@ struct Stream {
 /// What tells a repeat of a plain append whose ids the client gave.
 #[derive(Debug)]
 struct PlainAppend {
-    // The streams, and the ids of the events of each.
-    streams: Vec<(StreamId, Vec<EventId>)>,
+    streams: Vec<StreamAppend>,
     receipt: Receipt,
+}
+
+impl PlainAppend {
+    /// Whether `streams` has the same streams and events, whatever it expects.
+    fn is_repeated_by(&self, streams: &[StreamAppend]) -> bool {
+        let parts = |append: &StreamAppend| (append.stream.clone(), append.events.clone());
+        self.streams.iter().map(parts).eq(streams.iter().map(parts))
+    }
 }
 
 /// What all events of a commit have in common.
@@ -60,6 +71,7 @@ impl Log {
         Self {
             store_id,
             events: Vec::new(),
+            commits: Vec::new(),
             streams: HashMap::new(),
             absent: Stream::default(),
             claims: HashMap::new(),
@@ -129,6 +141,11 @@ impl Log {
         &self.stream(stream).commands
     }
 
+    /// The commits from a number (inclusive).
+    pub(super) fn commits_from(&self, number: u64) -> &[RecordedCommit] {
+        self.commits.get(index_of(number)..).unwrap_or_default()
+    }
+
     /// Who holds a claim at a time.
     pub(super) fn claim_holder(
         &self,
@@ -185,16 +202,15 @@ impl Log {
         let Some(first) = commit.streams.first() else {
             return Ok(None);
         };
-        let streams = given_ids(commit);
         let remembered = &self.stream(&first.stream).given_ids;
-        let mut ids = streams.iter().flat_map(|(_, ids)| ids);
-        let Some((id, before)) = ids.find_map(|id| Some((id, remembered.get(id)?))) else {
+        let mut ids = given_ids(commit);
+        let Some((id, before)) = ids.find_map(|id| Some((id, remembered.get(&id)?))) else {
             return Ok(None);
         };
-        if before.streams == streams {
+        if before.is_repeated_by(&commit.streams) {
             return Ok(Some(before.receipt.clone()));
         }
-        Err(AppendError::EventIdsReused { stream: first.stream.clone(), event: *id })
+        Err(AppendError::EventIdsReused { stream: first.stream.clone(), event: id })
     }
 
     fn check_expectations(&self, commit: &Commit) -> Result<(), AppendError> {
@@ -235,6 +251,7 @@ impl Log {
     /// Writes a commit that meets all rules.
     fn record(&mut self, commit: Commit, recorded_at: Timestamp) -> Receipt {
         self.latest = recorded_at;
+        let first_index = self.events.len();
         self.record_claims(&commit);
         let common = Common {
             recorded_at,
@@ -250,6 +267,7 @@ impl Log {
                 .collect(),
         };
         self.remember_given_ids(&commit, &receipt);
+        self.remember_commit(&commit, &receipt, first_index);
         self.record_command(commit, &receipt);
         receipt
     }
@@ -338,11 +356,34 @@ impl Log {
         let Some(first) = commit.streams.first() else {
             return;
         };
-        let append = Arc::new(PlainAppend { streams: given_ids(commit), receipt: receipt.clone() });
+        let append =
+            Arc::new(PlainAppend { streams: commit.streams.clone(), receipt: receipt.clone() });
         let stream = self.streams.entry(first.stream.clone()).or_default();
-        for id in append.streams.iter().flat_map(|(_, ids)| ids) {
-            stream.given_ids.insert(*id, Arc::clone(&append));
+        for id in given_ids(commit) {
+            stream.given_ids.insert(id, Arc::clone(&append));
         }
+    }
+
+    /// Remembers the commit as it was recorded.
+    fn remember_commit(&mut self, commit: &Commit, receipt: &Receipt, first_index: usize) {
+        let mut commit = commit.clone();
+        commit.recorded_at = receipt.recorded_at;
+        let mut events = self.events.get(first_index..).unwrap_or_default().iter();
+        for (append, receipt) in commit.streams.iter_mut().zip(&receipt.streams) {
+            let before = match receipt.events {
+                Some(range) => Revision::last_of(range.first_revision.get()),
+                None => receipt.revision.0,
+            };
+            append.expected = ExpectedRevision::at(ActualRevision(before));
+            for (event, recorded) in append.events.iter_mut().zip(events.by_ref()) {
+                event.id = commit.command.is_none().then_some(recorded.id);
+            }
+        }
+        self.commits.push(RecordedCommit {
+            number: count_of(self.commits.len()),
+            first_position: Position::new(count_of(first_index)),
+            commit,
+        });
     }
 
     fn record_command(&mut self, commit: Commit, receipt: &Receipt) {
@@ -370,13 +411,9 @@ impl Stream {
     }
 }
 
-/// The streams of a commit, and the ids that a client gave to the events of each.
-fn given_ids(commit: &Commit) -> Vec<(StreamId, Vec<EventId>)> {
-    let streams = commit.streams.iter().map(|append| {
-        let ids = append.events.iter().filter_map(|event| event.id);
-        (append.stream.clone(), ids.collect())
-    });
-    streams.collect()
+/// The ids that a client gave to the events of a commit.
+fn given_ids(commit: &Commit) -> impl Iterator<Item = EventId> {
+    commit.streams.iter().flat_map(|append| &append.events).filter_map(|event| event.id)
 }
 
 /// A count as a number of 64 bits, which every count of things in memory fits.
