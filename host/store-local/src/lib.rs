@@ -3,7 +3,8 @@
 //! ```text
 //! data/
 //!   LOCK                                  one process at a time; holds its id
-//!   log/00000000000000000000.seg          commits, in order
+//!   log/00000000000000000000.seg          commits, in order; the name is the first one's number
+//!       00000000000000000000.idx          of a full segment: where everything is in it
 //!   state/host.sqlite                     the host's own state
 //!         views/<projection>@<digest>.sqlite
 //!         processes/<name>.sqlite
@@ -21,5 +22,7 @@ mod state;
 
 pub use blobs::LocalBlobStore;
 pub use local_store::{LocalStore, OpenError};
-pub use log::{LocalEventStore, LogError, RecoveryReport, TornTail, WhenMissing};
+pub use log::{
+    LocalEventStore, LogError, LogOptions, RecoveryReport, SEGMENT_BYTES_MIN, TornTail, WhenMissing,
+};
 pub use state::LocalStateStores;

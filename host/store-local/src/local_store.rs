@@ -10,7 +10,7 @@ use annals_core::port::EventStore as _;
 use annals_core::port::state_store::StateError;
 
 use crate::lock::FolderLock;
-use crate::log::{LocalEventStore, LogError, RecoveryReport, WhenMissing};
+use crate::log::{LocalEventStore, LogError, LogOptions, RecoveryReport, WhenMissing};
 use crate::{LocalBlobStore, LocalStateStores, files, state};
 
 /// The stores of one data folder. The folder is locked until all of them are dropped.
@@ -83,6 +83,19 @@ impl LocalStore {
     /// # Errors
     /// Each variant of [`OpenError`].
     pub fn open(folder: &Path, ids: &dyn IdGenerator) -> Result<Self, OpenError> {
+        Self::open_with(folder, ids, LogOptions::default())
+    }
+
+    /// As [`Self::open`], with a log that is kept in another way. Options may change from one start to
+    /// the next.
+    ///
+    /// # Errors
+    /// Each variant of [`OpenError`].
+    pub fn open_with(
+        folder: &Path,
+        ids: &dyn IdGenerator,
+        options: LogOptions,
+    ) -> Result<Self, OpenError> {
         files::create_folder(folder)
             .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
         let lock = Arc::new(FolderLock::take(folder)?);
@@ -93,8 +106,9 @@ impl LocalStore {
         } else {
             WhenMissing::Create
         };
-        let (events, recovery) = LocalEventStore::open(&folder.join("log"), when_missing, ids)
-            .map_err(OpenError::Log)?;
+        let log = folder.join("log");
+        let (events, recovery) =
+            LocalEventStore::open(&log, when_missing, ids, options).map_err(OpenError::Log)?;
         let states = LocalStateStores::new(state_folder, events.store_id());
         let blobs = LocalBlobStore::new(folder.join("plugins"));
         Ok(Self {

@@ -1,10 +1,11 @@
-//! The log: an append-only file of commits, its index in memory, and the threads that keep it.
+//! The log: append-only files of commits, their indexes, and the threads that keep them.
 //!
 //! ```text
-//!  append ─► append.rs ─ encode.rs ─► shared.rs ─► writer.rs ─► file
-//!                │                                   ▲
-//!            index.rs ◄─ apply.rs ◄─ recovery.rs ◄───┘ (at open)
-//!                │
+//!  append ─► append.rs ─ encode.rs ─► shared.rs ─► writer.rs ─► segment, with space.rs ahead of it
+//!                │                       │ full
+//!            index.rs ◄─ apply.rs        ▼
+//!                          ▲          sealed.rs ◄─ sealer.rs ─► index_file.rs ─► index file
+//!                     recovery.rs (at open)
 //!  read ──► reader.rs, feed.rs ─ scan.rs ─ frame.rs, decode.rs ─► build.rs ─► events
 //! ```
 
@@ -18,24 +19,37 @@ mod encode;
 mod fault;
 mod feed;
 mod file;
+mod files;
+mod folder;
 mod frame;
+mod hash;
 mod header;
 mod ids;
 mod index;
+mod index_file;
 mod names;
+mod options;
 mod reader;
+mod rebuild;
 mod recovery;
 mod scan;
+mod sealed;
+mod sealer;
+mod segment;
+mod segments;
 mod shared;
 mod space;
 mod store;
 #[cfg(test)]
 mod tests;
+mod worker;
 mod writer;
 
 pub use fault::LogError;
+pub use options::{LogOptions, SEGMENT_BYTES_MIN};
 pub use recovery::{RecoveryReport, TornTail};
-pub use store::{LocalEventStore, WhenMissing};
+pub use segments::WhenMissing;
+pub use store::LocalEventStore;
 
 #[cfg(test)]
 pub(crate) use tests::CountedIds;

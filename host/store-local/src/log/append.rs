@@ -6,61 +6,178 @@
 //!                           └────────────────────────── frame to the writer ─────┘
 //! ```
 
+use std::sync::Arc;
+
 use annals_core::command::{Outcome, RecordedRange};
-use annals_core::commit::{Accepted, Commit, Receipt, StreamReceipt};
+use annals_core::commit::{Accepted, ClaimHolder, Commit, Receipt, StreamReceipt};
 use annals_core::durability::Durability;
 use annals_core::error::{DriverError, ErrorChain};
 use annals_core::event::{ContentType, NewEvent};
-use annals_core::id::EventId;
+use annals_core::id::{CommandId, EventId};
 use annals_core::place::{ActualRevision, Position, Revision};
 use annals_core::port::event_store::{AppendError, ReadError};
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 
-use super::apply::{KindCount, count_kinds, index_commit};
+use super::apply::{AcceptedCommit, KindCount, count_kinds, index_commit};
 use super::decode::{Body, EventPart};
 use super::encode::{encode, unnamed_stream};
 use super::fault::FrameFault;
 use super::frame::{Draft, Frame, Place};
-use super::shared::{Accepting, IN_FLIGHT_BYTES_MAX, Shared};
+use super::hash::IdKind;
+use super::index::{FrameSpan, StreamTotals};
+use super::sealed::Sealed;
+use super::segment::Segment;
+use super::shared::{Accepting, IN_FLIGHT_BYTES_MAX, Shared, UNSEALED_SEGMENTS_MAX};
 
 /// A commit that is ready for its turn.
 #[derive(Debug)]
 struct Prepared {
-    draft: Draft,
+    /// Taken when the commit is accepted.
+    draft: Option<Draft>,
     bytes_count: u64,
     events_count: u32,
     kinds: Vec<KindCount>,
     given_ids: Vec<EventId>,
+    facts: Facts,
+}
+
+/// What the sealed segments say that a commit depends on. They never change, so this is looked up
+/// outside the turn; it must be looked up again only when another segment was sealed.
+#[derive(Debug)]
+struct Facts {
+    sealed: Arc<Sealed>,
+    /// Per stream of the commit, and then for its command's when the commit does not name it. Only
+    /// looked up when the active segment has nothing of one of them.
+    totals: Option<Vec<StreamTotals>>,
+    has_command: bool,
+    /// The first of the given ids that is there: which of them, and its frame.
+    given_id: Option<(usize, FoundFrame)>,
+    /// Per claim, and then per release, who holds it, maybe expired.
+    holders: Vec<Option<ClaimHolder>>,
+}
+
+#[derive(Debug, Clone)]
+struct FoundFrame {
+    segment: Arc<Segment>,
+    frame: Frame,
+}
+
+/// How a turn ended.
+enum TurnEnd {
+    Accepted(Accepted),
+    /// More must be known of the sealed segments first.
+    NeedsFacts,
 }
 
 pub(crate) fn append(shared: &Shared, commit: &Commit) -> Result<Accepted, AppendError> {
     commit.check()?;
-    let prepared = prepare(shared, commit)?;
-    let (accepted, is_writer_idle) = {
+    let mut prepared = prepare(shared, commit)?;
+    loop {
         let mut accepting = shared.accepting();
-        let accepted = Turn { shared, accepting: &mut accepting, commit }.accept(prepared)?;
-        let is_writer_idle = std::mem::take(&mut accepting.is_writer_idle);
-        (accepted, is_writer_idle)
-    };
-    if is_writer_idle {
-        shared.work.notify_one();
+        let turn = Turn { shared, accepting: &mut accepting, commit };
+        match turn.accept(&mut prepared)? {
+            TurnEnd::Accepted(accepted) => {
+                let is_writer_idle = std::mem::take(&mut accepting.is_writer_idle);
+                drop(accepting);
+                if is_writer_idle {
+                    shared.work.notify_one();
+                }
+                return Ok(accepted);
+            }
+            TurnEnd::NeedsFacts => drop(accepting),
+        }
+        let mut facts = look_up(shared, commit, &prepared.given_ids).map_err(unreadable)?;
+        facts.totals = Some(look_up_totals(&facts.sealed, commit).map_err(unreadable)?);
+        prepared.facts = facts;
     }
-    Ok(accepted)
 }
 
 fn prepare(shared: &Shared, commit: &Commit) -> Result<Prepared, AppendError> {
     let events = || commit.streams.iter().flat_map(|append| &append.events);
     let given_ids: Vec<_> = events().filter_map(|event| event.id).collect();
-    let draft = encode(commit, shared.salt)?;
+    let draft = encode(commit, shared.active_salt())?;
+    let facts = look_up(shared, commit, &given_ids).map_err(unreadable)?;
     Ok(Prepared {
         bytes_count: u64::try_from(draft.bytes_count()).unwrap_or(u64::MAX),
-        draft,
+        draft: Some(draft),
         // `Commit::check` bounds the count far below 32 bits.
         events_count: u32::try_from(commit.events_count()).unwrap_or(u32::MAX),
         kinds: count_kinds(commit),
         given_ids,
+        facts,
     })
+}
+
+/// Looks up ids and claims in the sealed segments.
+fn look_up(shared: &Shared, commit: &Commit, given_ids: &[EventId]) -> Result<Facts, ReadError> {
+    let sealed = shared.sealed();
+    let mut facts = Facts {
+        totals: sealed.segments.is_empty().then(Vec::new),
+        has_command: false,
+        given_id: None,
+        holders: Vec::new(),
+        sealed: Arc::clone(&sealed),
+    };
+    if sealed.segments.is_empty() {
+        return Ok(facts);
+    }
+    if let Some(command) = &commit.command {
+        let found = find_sealed_command(shared, &sealed, &command.stream, command.id)?;
+        facts.has_command = found.is_some();
+    }
+    if let Some(first) = commit.streams.first() {
+        for (at, &id) in given_ids.iter().enumerate() {
+            let find = |frame: &Frame| has_event_id(frame, &first.stream, id);
+            let key = (IdKind::Event, &first.stream, id.uuid());
+            if let Some((segment, frame, _)) = find_sealed(shared, &sealed, key, &find)? {
+                facts.given_id = Some((at, FoundFrame { segment, frame }));
+                break;
+            }
+        }
+    }
+    let claims = commit.claims.iter().map(|claim| (&claim.scope, &claim.key));
+    let releases = commit.releases.iter().map(|release| (&release.scope, &release.key));
+    let holders = claims.chain(releases).map(|(scope, key)| sealed.claim(scope, key));
+    facts.holders = holders.collect::<Result<_, _>>()?;
+    Ok(facts)
+}
+
+fn look_up_totals(sealed: &Sealed, commit: &Commit) -> Result<Vec<StreamTotals>, ReadError> {
+    let named = commit.streams.iter().map(|append| &append.stream);
+    let streams = named.chain(unnamed_stream(commit));
+    streams.map(|stream| sealed.stream_totals(stream.as_str())).collect()
+}
+
+/// The frame of a sealed segment with a command that a stream decided.
+pub(crate) fn find_sealed_command(
+    shared: &Shared,
+    sealed: &Sealed,
+    stream: &StreamId,
+    id: CommandId,
+) -> Result<Option<(Arc<Segment>, Frame, FrameSpan)>, ReadError> {
+    let find = |frame: &Frame| has_command(frame, stream, id.uuid());
+    find_sealed(shared, sealed, (IdKind::Command, stream, id.uuid()), &find)
+}
+
+/// The frame of a sealed segment that has an id, as `find` says.
+fn find_sealed(
+    shared: &Shared,
+    sealed: &Sealed,
+    (kind, stream, id): (IdKind, &StreamId, uuid::Uuid),
+    find: &dyn Fn(&Frame) -> Result<bool, FrameFault>,
+) -> Result<Option<(Arc<Segment>, Frame, FrameSpan)>, ReadError> {
+    let hasher = &sealed.common.hasher;
+    let hash = hasher.id(kind, hasher.stream(stream.as_str()), id);
+    for frames in sealed.candidates(hash)? {
+        for span in frames.spans {
+            let frame = shared.sealed_frame(&frames.segment, span)?;
+            if find(&frame).map_err(|fault| frames.segment.damaged(span.offset, &fault))? {
+                return Ok(Some((frames.segment, frame, span)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The part of an append that holds the lock.
@@ -71,7 +188,7 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    fn accept(mut self, prepared: Prepared) -> Result<Accepted, AppendError> {
+    fn accept(mut self, prepared: &mut Prepared) -> Result<TurnEnd, AppendError> {
         if let Some(lost) = &self.accepting.stopped {
             let message = format!("the log accepts nothing since a failure: {}", lost.cause);
             return Err(unavailable(&message));
@@ -79,51 +196,59 @@ impl Turn<'_> {
         if self.accepting.is_closing {
             return Err(unavailable("the log is being closed"));
         }
-        if let Some(accepted) = self.find_ids(&prepared.given_ids)? {
-            return Ok(accepted);
+        if !Arc::ptr_eq(&prepared.facts.sealed, &self.shared.sealed()) {
+            return Ok(TurnEnd::NeedsFacts);
         }
-        let heads = self.check_expectations()?;
+        if let Some(accepted) = self.find_ids(prepared)? {
+            return Ok(TurnEnd::Accepted(accepted));
+        }
+        let Some(before) = self.totals(&prepared.facts) else {
+            return Ok(TurnEnd::NeedsFacts);
+        };
+        self.check_expectations(&before)?;
         let latest_ms = self.accepting.latest_ms;
         let recorded_at_ms = self.commit.recorded_at.ms().max(latest_ms);
         let recorded_at = Timestamp::from_ms(recorded_at_ms);
-        self.accepting.index.claims.check(
-            &self.commit.claims,
-            &self.commit.releases,
-            recorded_at,
-        )?;
-        self.check_room(&prepared)?;
+        self.check_claims(&prepared.facts, recorded_at)?;
+        if self.is_segment_full(prepared)? {
+            self.shared.roll(self.accepting);
+            return Ok(TurnEnd::NeedsFacts);
+        }
+        self.check_room(prepared)?;
+        let Some(mut draft) = prepared.draft.take() else {
+            return Err(unavailable("the commit was accepted before"));
+        };
         let place = Place {
-            commit: self.accepting.index.commits_count(),
+            commit: self.accepting.index.next_commit(),
             first_position: self.accepting.index.next_position(),
             recorded_at_ms,
             events_count: prepared.events_count,
         };
         self.accepting.latest_ms = recorded_at_ms;
-        index_commit(
-            &mut self.accepting.index,
-            &self.shared.names,
-            self.commit,
-            (&prepared.kinds, prepared.bytes_count, prepared.events_count),
-        );
-        let receipt = self.receipt(&heads, recorded_at, place.first_position);
-        let frame = prepared.draft.place(place, heads.iter().copied());
+        let accepted = AcceptedCommit {
+            commit: self.commit,
+            kinds: &prepared.kinds,
+            bytes_count: prepared.bytes_count,
+            events_count: prepared.events_count,
+            recorded_at_ms,
+            before: prepared.facts.totals.as_deref().unwrap_or_default(),
+        };
+        index_commit(&mut self.accepting.index, &self.shared.common, &accepted);
+        let receipt = self.receipt(&before, recorded_at, place.first_position);
+        draft.move_to(self.accepting.segment.header.salt);
+        let frame = draft.place(place, before.iter().copied());
         let durability = self.enqueue(frame);
-        Ok(Accepted { receipt, durability })
+        Ok(TurnEnd::Accepted(Accepted { receipt, durability }))
     }
 
     /// Refuses ids that were seen; gives the first receipt when all of them came together.
-    fn find_ids(&mut self, given_ids: &[EventId]) -> Result<Option<Accepted>, AppendError> {
-        let index = &self.accepting.index;
-        if let Some(command) = &self.commit.command
-            && let Some(number) = index.stream_number(command.stream.as_str())
-        {
-            let verify = |commit| {
-                let frame = self.shared.frame(self.accepting, commit)?;
-                has_command(&frame, &command.stream, command.id.uuid())
-                    .map_err(|fault| self.shared.damaged(0, &fault))
-            };
-            let seen = index.find_command(number, command.id.uuid(), verify);
-            if seen.map_err(unreadable)?.is_some() {
+    fn find_ids(&mut self, prepared: &Prepared) -> Result<Option<Accepted>, AppendError> {
+        if let Some(command) = &self.commit.command {
+            let find = |frame: &Frame| has_command(frame, &command.stream, command.id.uuid());
+            let key = (IdKind::Command, &command.stream, command.id.uuid());
+            let is_seen = prepared.facts.has_command
+                || self.find_active(key, &find).map_err(unreadable)?.is_some();
+            if is_seen {
                 return Err(AppendError::AlreadyDecided {
                     stream: command.stream.clone(),
                     command: command.id,
@@ -133,19 +258,13 @@ impl Turn<'_> {
         let Some(first) = self.commit.streams.first() else {
             return Ok(None);
         };
-        let Some(number) = index.stream_number(first.stream.as_str()) else {
-            return Ok(None);
-        };
-        for &id in given_ids {
-            let index = &self.accepting.index;
-            let verify = |commit| {
-                let frame = self.shared.frame(self.accepting, commit)?;
-                has_event_id(&frame, &first.stream, id)
-                    .map_err(|fault| self.shared.damaged(0, &fault))
-            };
-            let seen = index.find_event_id(number, id.uuid(), verify);
-            if let Some(commit) = seen.map_err(unreadable)? {
-                let repeated = self.repeated(commit).map_err(unreadable)?;
+        for (at, &id) in prepared.given_ids.iter().enumerate() {
+            let find = |frame: &Frame| has_event_id(frame, &first.stream, id);
+            let key = (IdKind::Event, &first.stream, id.uuid());
+            let active = self.find_active(key, &find).map_err(unreadable)?;
+            let sealed = prepared.facts.given_id.as_ref().filter(|(index, _)| *index == at);
+            if let Some(seen) = active.or_else(|| sealed.map(|(_, seen)| seen.clone())) {
+                let repeated = self.repeated(&seen).map_err(unreadable)?;
                 return repeated.map(Some).ok_or(AppendError::EventIdsReused {
                     stream: first.stream.clone(),
                     event: id,
@@ -155,15 +274,31 @@ impl Turn<'_> {
         Ok(None)
     }
 
+    /// The frame of the active segment that has an id, as `find` says.
+    fn find_active(
+        &self,
+        (kind, stream, id): (IdKind, &StreamId, uuid::Uuid),
+        find: &dyn Fn(&Frame) -> Result<bool, FrameFault>,
+    ) -> Result<Option<FoundFrame>, ReadError> {
+        let Accepting { index, segment, .. } = &*self.accepting;
+        let Some(entry) = index.find_stream(stream.as_str()) else {
+            return Ok(None);
+        };
+        for span in index.candidates(self.shared.common.hasher.id(kind, entry.hash, id)) {
+            let frame = self.shared.frame(self.accepting, segment, span)?;
+            if find(&frame).map_err(|fault| segment.damaged(span.offset, &fault))? {
+                return Ok(Some(FoundFrame { segment: Arc::clone(segment), frame }));
+            }
+        }
+        Ok(None)
+    }
+
     /// The first receipt of this commit, when `earlier` is the same one.
-    fn repeated(&mut self, earlier: u32) -> Result<Option<Accepted>, ReadError> {
-        let frame = self.shared.frame(self.accepting, earlier)?;
-        let receipt = repeated_receipt(&frame, self.commit)
-            .map_err(|fault| self.shared.damaged(0, &fault))?;
-        Ok(receipt.map(|receipt| Accepted {
-            receipt,
-            durability: self.durability_of(u64::from(earlier) + 1),
-        }))
+    fn repeated(&mut self, earlier: &FoundFrame) -> Result<Option<Accepted>, ReadError> {
+        let receipt = repeated_receipt(&earlier.frame, self.commit)
+            .map_err(|fault| earlier.segment.damaged(0, &fault))?;
+        let commits = earlier.frame.header.commit + 1;
+        Ok(receipt.map(|receipt| Accepted { receipt, durability: self.durability_of(commits) }))
     }
 
     fn durability_of(&mut self, commits: u64) -> Durability {
@@ -176,14 +311,24 @@ impl Turn<'_> {
         durability
     }
 
-    /// Per stream of the frame: how many events it has before the commit.
-    fn check_expectations(&self) -> Result<Vec<u64>, AppendError> {
-        let events_count = |stream: &StreamId| {
-            self.accepting.index.find_stream(stream.as_str()).map_or(0, |entry| entry.events_count)
-        };
-        let mut heads = Vec::with_capacity(self.commit.streams.len() + 1);
-        for append in &self.commit.streams {
-            let head = events_count(&append.stream);
+    /// Per stream of the frame: how many events it has before the commit. `None` when only the sealed
+    /// segments know, and were not asked yet.
+    fn totals(&self, facts: &Facts) -> Option<Vec<u64>> {
+        let named = self.commit.streams.iter().map(|append| &append.stream);
+        let streams = named.chain(unnamed_stream(self.commit)).enumerate();
+        let totals =
+            streams.map(|(at, stream)| match self.accepting.index.find_stream(stream.as_str()) {
+                Some(entry) => Some(entry.totals().events_count),
+                None => {
+                    let totals = facts.totals.as_ref()?;
+                    Some(totals.get(at).map_or(0, |totals| totals.events_count))
+                }
+            });
+        totals.collect()
+    }
+
+    fn check_expectations(&self, before: &[u64]) -> Result<(), AppendError> {
+        for (append, &head) in self.commit.streams.iter().zip(before) {
             let actual = ActualRevision(Revision::last_of(head));
             if !append.expected.is_met_by(actual) {
                 return Err(AppendError::WrongExpectedRevision {
@@ -192,26 +337,48 @@ impl Turn<'_> {
                     actual,
                 });
             }
-            heads.push(head);
         }
-        heads.extend(unnamed_stream(self.commit).map(events_count));
-        Ok(heads)
+        Ok(())
+    }
+
+    fn check_claims(&mut self, facts: &Facts, now: Timestamp) -> Result<(), AppendError> {
+        let Commit { claims, releases, .. } = self.commit;
+        let names = claims.iter().map(|claim| (&claim.scope, &claim.key));
+        let names = names.chain(releases.iter().map(|release| (&release.scope, &release.key)));
+        let known = &mut self.accepting.index.claims;
+        for ((scope, key), holder) in names.zip(&facts.holders) {
+            known.add_earlier(scope, key, holder.clone());
+        }
+        known.check(claims, releases, now)
+    }
+
+    /// Whether the commit must go to another segment.
+    fn is_segment_full(&self, prepared: &Prepared) -> Result<bool, AppendError> {
+        let Accepting { index, unsealed_count, .. } = &*self.accepting;
+        let has_places = index.has_places_for(prepared.bytes_count, prepared.events_count);
+        let is_past_its_size =
+            index.end() + prepared.bytes_count > self.shared.options.segment_bytes();
+        let is_full = !has_places || (is_past_its_size && index.commits_count() > 0);
+        if is_full && *unsealed_count >= UNSEALED_SEGMENTS_MAX {
+            if has_places {
+                return Ok(false);
+            }
+            return Err(unavailable("the log is busy: the indexes of full segments are written"));
+        }
+        Ok(is_full)
     }
 
     fn check_room(&self, prepared: &Prepared) -> Result<(), AppendError> {
-        let Accepting { index, written_end, prepared_end, is_disk_full, .. } = &*self.accepting;
+        let Accepting { index, in_flight_bytes, prepared_end, is_disk_full, .. } = &*self.accepting;
         let end = index.end() + prepared.bytes_count;
         if *is_disk_full && end > *prepared_end {
             return Err(unavailable(
                 "no space is left on the disk of the log; appends go on when there is some",
             ));
         }
-        let in_flight_bytes = index.end() - written_end;
-        if in_flight_bytes > 0 && in_flight_bytes + prepared.bytes_count > IN_FLIGHT_BYTES_MAX {
+        let bytes_count = in_flight_bytes + prepared.bytes_count;
+        if *in_flight_bytes > 0 && bytes_count > IN_FLIGHT_BYTES_MAX {
             return Err(unavailable("the log is busy: too many bytes are waiting to be written"));
-        }
-        if !index.has_numbers_for(prepared.events_count) {
-            return Err(unavailable("the log has as many commits as it can number"));
         }
         Ok(())
     }

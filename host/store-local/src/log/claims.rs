@@ -1,4 +1,5 @@
-//! Who holds which name, as of the last accepted commit.
+//! Who holds which name, as far as the commits of one segment say; what earlier segments say is
+//! added when a name is first looked at.
 
 use std::sync::Arc;
 
@@ -10,13 +11,14 @@ use hashbrown::{Equivalent, HashMap};
 
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    held: HashMap<Name, ClaimHolder>,
+    /// `None`: released.
+    names: HashMap<Name, Option<ClaimHolder>>,
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Name {
-    scope: Arc<str>,
-    key: Arc<str>,
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Name {
+    pub(crate) scope: Arc<str>,
+    pub(crate) key: Arc<str>,
 }
 
 #[derive(Hash)]
@@ -32,8 +34,26 @@ impl Equivalent<Name> for NameRef<'_> {
 }
 
 impl Claims {
-    pub(crate) fn holder(&self, scope: &str, key: &str, now: Timestamp) -> Option<&ClaimHolder> {
-        self.held.get(&NameRef { scope, key }).filter(|holder| !is_expired(holder, now))
+    /// The last thing said of a name: its holder, maybe expired, or that it was released. `None`:
+    /// nothing is said of it here.
+    pub(crate) fn get(&self, scope: &str, key: &str) -> Option<Option<&ClaimHolder>> {
+        self.names.get(&NameRef { scope, key }).map(Option::as_ref)
+    }
+
+    /// Adds what earlier segments say of a name of which nothing is said here.
+    pub(crate) fn add_earlier(&mut self, scope: &str, key: &str, holder: Option<ClaimHolder>) {
+        if self.get(scope, key).is_none() {
+            self.names.insert(Name { scope: scope.into(), key: key.into() }, holder);
+        }
+    }
+
+    /// All names, in no order.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&Name, Option<&ClaimHolder>)> {
+        self.names.iter().map(|(name, holder)| (name, holder.as_ref()))
+    }
+
+    fn holder(&self, scope: &str, key: &str, now: Timestamp) -> Option<&ClaimHolder> {
+        self.get(scope, key).flatten().filter(|holder| !is_expired(holder, now))
     }
 
     /// Whether `claims`, no two of one name, can be taken at `now`, after `releases`.
@@ -62,9 +82,10 @@ impl Claims {
     }
 
     pub(crate) fn release(&mut self, scope: &str, key: &str, stream: &str) {
-        let name = NameRef { scope, key };
-        if self.held.get(&name).is_some_and(|holder| holder.stream.as_str() == stream) {
-            self.held.remove(&name);
+        if let Some(holder) = self.names.get_mut(&NameRef { scope, key })
+            && holder.as_ref().is_some_and(|holder| holder.stream.as_str() == stream)
+        {
+            *holder = None;
         }
     }
 
@@ -75,17 +96,17 @@ impl Claims {
         stream: StreamId,
         expires_at: Option<Timestamp>,
     ) {
-        let holder = ClaimHolder { stream, expires_at };
-        if let Some(held) = self.held.get_mut(&NameRef { scope, key }) {
+        let holder = Some(ClaimHolder { stream, expires_at });
+        if let Some(held) = self.names.get_mut(&NameRef { scope, key }) {
             *held = holder;
             return;
         }
         let name = Name { scope: scope.into(), key: key.into() };
-        self.held.insert(name, holder);
+        self.names.insert(name, holder);
     }
 }
 
-fn is_expired(holder: &ClaimHolder, now: Timestamp) -> bool {
+pub(crate) fn is_expired(holder: &ClaimHolder, now: Timestamp) -> bool {
     holder.expires_at.is_some_and(|expires_at| expires_at <= now)
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum FrameFault {
     WrongPosition { found: u64, expected: u64 },
     #[error("{what}")]
     Malformed { what: &'static str },
+    #[error("the segments before it cannot be read: {what}")]
+    Earlier { what: String },
 }
 
 /// Why a log cannot be opened or read.

@@ -1,5 +1,8 @@
 //! Reading the feed: frames one after the other, the filter applied before an event is built.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use annals_core::event::RecordedEvent;
 use annals_core::limits::{READ_BYTES_MAX, READ_EVENTS_MAX};
 use annals_core::place::Position;
@@ -9,8 +12,11 @@ use super::build::{Builder, EventPlace};
 use super::decode::{Body, StreamPart};
 use super::fault::FrameFault;
 use super::frame::Frame;
+use super::header::SEGMENT_BODY_START;
 use super::scan::{Scanner, Step};
-use super::shared::Shared;
+use super::sealed::Sealed;
+use super::segment::Segment;
+use super::shared::{Durable, Shared};
 
 /// Most bytes of commits a page may look at for nothing: one whose filter holds nearly everything back
 /// ends here, after about two milliseconds, so that other tasks of the thread get their turn.
@@ -29,17 +35,9 @@ pub(crate) fn read_feed(
     filter: &FeedFilter,
     limit: usize,
 ) -> Result<FeedPage, ReadError> {
-    let (end, next_position) = {
-        let durable = shared.durable.borrow();
-        (durable.end, durable.next_position)
-    };
+    let durable = shared.durable.borrow().clone();
     let limit = limit.min(READ_EVENTS_MAX);
     let start = after.map_or(0, |after| after.get().saturating_add(1));
-    let offset = if start < next_position && limit > 0 {
-        shared.accepting().index.offset_of_position(start)
-    } else {
-        None
-    };
     let mut page = PageOfFeed {
         page: FeedPage { events: Vec::new(), read_up_to: after, is_at_head: false },
         start,
@@ -48,14 +46,19 @@ pub(crate) fn read_feed(
         held_back_bytes: 0,
         filter,
         is_unfiltered: *filter == FeedFilter::default(),
-        builder: Builder::new(shared.store, &shared.names),
+        builder: Builder::new(shared.store, &shared.common.names),
     };
-    if let Some(offset) = offset {
-        page.scan(shared, offset, end)?;
+    if start < durable.next_position && limit > 0 {
+        let (sealed, active) = {
+            let accepting = shared.accepting();
+            let offset = accepting.index.offset_of_position(start);
+            (shared.sealed(), (Arc::clone(&accepting.segment), offset))
+        };
+        page.read(&sealed, active, &durable)?;
     }
     let mut page = page.page;
     let read_to = page.read_up_to.map_or(0, |last| last.get().saturating_add(1));
-    page.is_at_head = read_to >= next_position;
+    page.is_at_head = read_to >= durable.next_position;
     Ok(page)
 }
 
@@ -76,16 +79,47 @@ impl PageOfFeed<'_> {
         self.page.events.len() >= self.limit || self.bytes_count >= READ_BYTES_MAX
     }
 
-    fn scan(&mut self, shared: &Shared, offset: u64, end: u64) -> Result<(), ReadError> {
+    fn is_over(&self) -> bool {
+        self.is_full() || self.held_back_bytes >= HELD_BACK_BYTES_MAX
+    }
+
+    /// Reads segment after segment, up to what is durable.
+    fn read(
+        &mut self,
+        sealed: &Sealed,
+        (active, offset): (Arc<Segment>, Option<u64>),
+        durable: &Durable,
+    ) -> Result<(), ReadError> {
+        let mut from = sealed.find_position(self.start)?;
+        if let Some((first, _)) = from {
+            for sealed in sealed.segments.iter().skip(first) {
+                let first_commit = sealed.segment.header.first_commit;
+                let end = if first_commit < durable.segment { sealed.end } else { durable.end };
+                let start = from.take().map_or(SEGMENT_BODY_START, |(_, offset)| offset);
+                self.scan(&sealed.segment, start..end)?;
+                if self.is_over() || first_commit >= durable.segment {
+                    return Ok(());
+                }
+            }
+        }
+        if active.header.first_commit == durable.segment {
+            self.scan(&active, offset.unwrap_or(SEGMENT_BODY_START)..durable.end)?;
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, segment: &Segment, range: Range<u64>) -> Result<(), ReadError> {
         let usual_bytes = self.limit.saturating_mul(EVENT_BYTES_USUAL);
         let piece_bytes = if self.is_unfiltered {
             usual_bytes.clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX)
         } else {
             PIECE_BYTES_MAX
         };
-        let mut scanner = Scanner::new(&*shared.file, shared.salt, offset..end, piece_bytes);
-        while !self.is_full() && self.held_back_bytes < HELD_BACK_BYTES_MAX {
-            let step = scanner.step().map_err(|error| shared.unreadable(error))?;
+        let end = range.end;
+        let file = segment.file().map_err(|error| segment.unreadable(error))?;
+        let mut scanner = Scanner::new(&*file, segment.header.salt, range, piece_bytes);
+        while !self.is_over() {
+            let step = scanner.step().map_err(|error| segment.unreadable(error))?;
             let (at, added) = match step {
                 Step::Frame(at, frame) => {
                     let events_count = self.page.events.len();
@@ -101,7 +135,7 @@ impl PageOfFeed<'_> {
                 }
                 Step::End(None) => return Ok(()),
             };
-            added.map_err(|fault| shared.damaged(at, &fault))?;
+            added.map_err(|fault| segment.damaged(at, &fault))?;
         }
         Ok(())
     }

@@ -166,6 +166,8 @@ pub(crate) struct Place {
 pub(crate) struct Draft {
     bytes: Vec<u8>,
     streams_count: u16,
+    /// Of which segment the checksum is.
+    salt: u64,
     body_crc: u32,
 }
 
@@ -174,7 +176,17 @@ impl Draft {
     pub(crate) fn new(bytes: Vec<u8>, streams_count: u16, salt: u64) -> Option<Self> {
         let body = bytes.get(body_start(usize::from(streams_count))..)?;
         let body_crc = body_checksum(body, salt);
-        (bytes.len() <= FRAME_BYTES_MAX).then_some(Self { bytes, streams_count, body_crc })
+        let is_short = bytes.len() <= FRAME_BYTES_MAX;
+        is_short.then_some(Self { bytes, streams_count, salt, body_crc })
+    }
+
+    /// Makes it a frame of the segment with this salt: another one was begun in the meantime.
+    pub(crate) fn move_to(&mut self, salt: u64) {
+        if self.salt != salt {
+            let start = body_start(usize::from(self.streams_count));
+            self.body_crc = body_checksum(self.bytes.get(start..).unwrap_or_default(), salt);
+            self.salt = salt;
+        }
     }
 
     pub(crate) fn bytes_count(&self) -> usize {

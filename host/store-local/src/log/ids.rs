@@ -33,24 +33,15 @@ impl IdTable {
         self.slots.insert_unique(hash, slot, Slot::hash);
     }
 
-    /// The commit with this hash that `verify` confirms.
-    pub(crate) fn find<E>(
-        &self,
-        hash: u64,
-        mut verify: impl FnMut(u32) -> Result<bool, E>,
-    ) -> Result<Option<u32>, E> {
-        let mut failed = None;
-        let slot = self.slots.find(hash, |slot| {
-            slot.hash() == hash
-                && verify(slot.commit).unwrap_or_else(|error| {
-                    failed = Some(error);
-                    true
-                })
-        });
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(slot.map(|slot| slot.commit)),
-        }
+    /// The commits with this hash: the caller looks whether one of them has the id.
+    pub(crate) fn candidates(&self, hash: u64) -> Vec<u32> {
+        let slots = self.slots.iter_hash(hash).filter(|slot| slot.hash() == hash);
+        slots.map(|slot| slot.commit).collect()
+    }
+
+    /// All hashes with their commits, in no order.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (u64, u32)> {
+        self.slots.iter().map(|slot| (slot.hash(), slot.commit))
     }
 }
 
@@ -59,16 +50,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_collision_is_told_apart_by_verifying() {
+    fn all_commits_of_a_hash_are_candidates_and_no_others() {
         // Guards against refusing a new command because another has the same hash.
         let mut table = IdTable::default();
         table.insert(u64::MAX - 5, 1);
         table.insert(u64::MAX - 5, 2);
-        let find = |wanted| table.find(u64::MAX - 5, |commit| Ok::<_, ()>(commit == wanted));
-        assert_eq!(find(1), Ok(Some(1)));
-        assert_eq!(find(2), Ok(Some(2)));
-        assert_eq!(find(3), Ok(None));
-        assert_eq!(table.find(7, |_| Ok::<_, ()>(true)), Ok(None));
-        assert_eq!(table.find(u64::MAX - 5, |_| Err("broken")), Err("broken"));
+        table.insert(u64::MAX - 6, 3);
+        let mut candidates = table.candidates(u64::MAX - 5);
+        candidates.sort_unstable();
+        assert_eq!(candidates, [1, 2]);
+        assert!(table.candidates(7).is_empty());
+        assert_eq!(table.iter().len(), 3);
     }
 }

@@ -1,24 +1,35 @@
 //! Reading streams, commands and the feed.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
 use annals_core::command::RecordedCommand;
-use annals_core::commit::RecordedCommit;
+use annals_core::commit::{ClaimHolder, RecordedCommit};
 use annals_core::durability::DurabilityLost;
 use annals_core::error::DriverError;
-use annals_core::event::RecordedEvent;
+use annals_core::event::{RecordedEvent, SchemaVersion};
 use annals_core::id::CommandId;
 use annals_core::limits::{READ_BYTES_MAX, READ_EVENTS_MAX};
-use annals_core::place::Revision;
-use annals_core::port::event_store::{Direction, ReadError, StreamPage};
+use annals_core::place::{ActualRevision, Partition, Revision};
+use annals_core::port::event_store::{
+    Direction, EventTypeCount, ReadError, StreamInfo, StreamPage,
+};
 use annals_core::stream::StreamId;
+use annals_core::time::Timestamp;
 use bytes::Bytes;
 
-use super::append::has_command;
+use super::append::{find_sealed_command, has_command};
 use super::build::{Builder, EventPlace};
+use super::claims::is_expired;
 use super::decode::Body;
 use super::fault::FrameFault;
 use super::frame::Frame;
-use super::index::{FrameSpan, StreamCommit};
-use super::shared::Shared;
+use super::hash::IdKind;
+use super::index::{FrameSpan, Kind};
+use super::sealed::{Frames, relative};
+use super::segment::Segment;
+use super::shared::{Accepting, Shared};
 
 /// Frames at most this far apart, in bytes, are read in one go.
 const GAP_BYTES_MAX: u64 = 4 << 10;
@@ -39,24 +50,25 @@ pub(crate) async fn read_stream(
     stream: &StreamId,
     range: StreamRange,
 ) -> Result<StreamPage, ReadError> {
-    let Some(plan) = plan(shared, stream, range) else {
+    let Some(plan) = plan(shared, stream, range)? else {
         return Ok(StreamPage::default());
     };
-    let last_commit = plan.frames.iter().map(|span| span.commit + 1).max();
-    wait_for(shared, last_commit).await?;
+    wait_for(shared, plan.last_commit()).await?;
     let mut page = PageOfStream {
         events: Vec::with_capacity(plan.events_count.min(READ_EVENTS_MAX)),
         bytes_count: 0,
         plan: &plan,
         stream,
-        builder: Builder::new(shared.store, &shared.names),
+        builder: Builder::new(shared.store, &shared.common.names),
     };
-    let mut reader = RunReader::new(shared, &plan.frames);
-    for &span in &plan.frames {
-        let frame = reader.frame(span)?;
-        page.add(&frame).map_err(|fault| shared.damaged(span.offset, &fault))?;
-        if page.is_full() {
-            break;
+    'page: for Frames { segment, spans } in &plan.frames {
+        let mut reader = RunReader::new(segment, spans);
+        for &span in spans {
+            let frame = reader.frame(span)?;
+            page.add(&frame).map_err(|fault| segment.damaged(span.offset, &fault))?;
+            if page.is_full() {
+                break 'page;
+            }
         }
     }
     let events = page.events;
@@ -72,7 +84,7 @@ pub(crate) async fn read_stream(
 #[derive(Debug)]
 struct Plan {
     /// The frames, in the direction of the read.
-    frames: Vec<FrameSpan>,
+    frames: Vec<Frames>,
     direction: Direction,
     /// The first revision to return.
     from: Revision,
@@ -83,6 +95,12 @@ struct Plan {
 }
 
 impl Plan {
+    /// Up to which count of commits the read must wait for durability.
+    fn last_commit(&self) -> Option<u64> {
+        let spans = self.frames.iter().flat_map(|frames| &frames.spans);
+        spans.map(|span| span.commit + 1).max()
+    }
+
     fn next(&self, read_to: Option<Revision>) -> Option<Revision> {
         let Some(read_to) = read_to else {
             return (self.from <= self.last).then_some(self.from);
@@ -95,44 +113,59 @@ impl Plan {
 }
 
 /// `None` when there is nothing to read and nothing will follow.
-fn plan(shared: &Shared, stream: &StreamId, range: StreamRange) -> Option<Plan> {
-    let accepting = shared.accepting();
-    let index = &accepting.index;
-    let entry = index.find_stream(stream.as_str())?;
-    let last = entry.revision().0?;
+fn plan(shared: &Shared, stream: &StreamId, range: StreamRange) -> Result<Option<Plan>, ReadError> {
     let limit = range.limit.min(READ_EVENTS_MAX);
-    let span = |commit: &StreamCommit| index.frame(commit.commit);
     let count = u64::try_from(limit).unwrap_or(u64::MAX);
-    let (from, frames) = match range.direction {
-        Direction::Forwards if range.from > last => return None,
-        Direction::Forwards => {
-            let end = range.from.get().saturating_add(count);
-            let commits = entry.commits_from(range.from).iter();
-            let wanted = commits.take_while(|commit| u64::from(commit.first_revision) < end);
-            (range.from, wanted.filter_map(span).collect())
-        }
-        Direction::Backwards => {
-            let from = range.from.min(last);
-            let mut left = count;
-            let mut end = from.events_count();
-            let commits = entry.commits_until(from).iter().rev();
-            let wanted = commits.take_while(|commit| {
-                let is_wanted = left > 0;
-                let first = u64::from(commit.first_revision);
-                left = left.saturating_sub(end - first);
-                end = first;
-                is_wanted
-            });
-            (from, wanted.filter_map(span).collect())
+    // What the active segment has of the stream, and the revisions wanted, when it has some.
+    let wanted = |events_count: u64| -> Option<(Revision, Revision, Range<u64>)> {
+        let last = Revision::last_of(events_count)?;
+        match range.direction {
+            Direction::Forwards if range.from > last => None,
+            Direction::Forwards => {
+                let end = range.from.get().saturating_add(count).min(events_count);
+                Some((range.from, last, range.from.get()..end))
+            }
+            Direction::Backwards => {
+                let from = range.from.min(last);
+                let end = from.events_count();
+                Some((from, last, end.saturating_sub(count)..end))
+            }
         }
     };
-    Some(Plan {
-        frames: if limit == 0 { Vec::new() } else { frames },
-        direction: range.direction,
-        from,
-        last,
-        events_count: limit,
-    })
+    let (sealed, active) = {
+        let accepting = shared.accepting();
+        let entry = accepting.index.find_stream(stream.as_str());
+        let active = entry.map(|entry| {
+            let wanted = wanted(entry.totals().events_count);
+            let before = entry.before.events_count;
+            let spans = wanted.as_ref().map_or_else(Vec::new, |(_, _, wanted)| {
+                accepting.index.commits_with(entry, &relative(wanted, before))
+            });
+            (wanted, before, Frames { segment: Arc::clone(&accepting.segment), spans })
+        });
+        (shared.sealed(), active)
+    };
+    let (wanted, before, active) = match active {
+        Some((wanted, before, active)) => (wanted, before, Some(active)),
+        None => {
+            let totals = sealed.stream_totals(stream.as_str())?;
+            (wanted(totals.events_count), u64::MAX, None)
+        }
+    };
+    let Some((from, last, wanted)) = wanted else {
+        return Ok(None);
+    };
+    let mut frames = Vec::new();
+    if !wanted.is_empty() && wanted.start < before {
+        frames = sealed.frames_of_events(stream.as_str(), &wanted)?;
+    }
+    frames.extend(active.filter(|active| limit > 0 && !active.spans.is_empty()));
+    if range.direction == Direction::Backwards {
+        frames.reverse();
+        frames.iter_mut().for_each(|frames| frames.spans.reverse());
+    }
+    let direction = range.direction;
+    Ok(Some(Plan { frames, direction, from, last, events_count: limit }))
 }
 
 /// A page of a stream on its way.
@@ -206,7 +239,7 @@ impl PageOfStream<'_> {
 
 /// Reads frames, neighbours in one go.
 struct RunReader<'a> {
-    shared: &'a Shared,
+    segment: &'a Segment,
     /// What is still to be read, in the order in which it will be asked for.
     spans: &'a [FrameSpan],
     run_offset: u64,
@@ -214,8 +247,8 @@ struct RunReader<'a> {
 }
 
 impl<'a> RunReader<'a> {
-    fn new(shared: &'a Shared, spans: &'a [FrameSpan]) -> Self {
-        Self { shared, spans, run_offset: 0, run: Bytes::new() }
+    fn new(segment: &'a Segment, spans: &'a [FrameSpan]) -> Self {
+        Self { segment, spans, run_offset: 0, run: Bytes::new() }
     }
 
     /// The frame at `span`, which must be the next one.
@@ -224,13 +257,13 @@ impl<'a> RunReader<'a> {
             Some(bytes) => bytes,
             None => {
                 let (start, end) = self.next_run(span);
-                self.run = self.shared.read(start, end - start)?;
+                self.run = self.segment.read(start, end - start)?;
                 self.run_offset = start;
                 self.in_run(span).unwrap_or_default()
             }
         };
         self.spans = self.spans.split_first().map_or(&[], |(_, rest)| rest);
-        self.shared.check_frame(span, bytes)
+        self.segment.check_frame(span, bytes)
     }
 
     fn in_run(&self, span: FrameSpan) -> Option<Bytes> {
@@ -261,21 +294,39 @@ pub(crate) async fn find_command(
     stream: &StreamId,
     id: CommandId,
 ) -> Result<Option<RecordedCommand>, ReadError> {
-    let found = {
+    let (sealed, found) = {
         let accepting = shared.accepting();
-        let Some(number) = accepting.index.stream_number(stream.as_str()) else {
-            return Ok(None);
-        };
-        let verify = |commit| {
-            let frame = shared.frame(&accepting, commit)?;
-            has_command(&frame, stream, id.uuid()).map_err(|fault| shared.damaged(0, &fault))
-        };
-        let commit = accepting.index.find_command(number, id.uuid(), verify)?;
-        commit.and_then(|commit| accepting.index.frame(commit))
+        (shared.sealed(), find_active_command(shared, &accepting, stream, id)?)
     };
-    let Some(span) = found else { return Ok(None) };
+    let found = match found {
+        Some(found) => Some(found),
+        None => find_sealed_command(shared, &sealed, stream, id)?
+            .map(|(segment, _, span)| (segment, span)),
+    };
+    let Some((segment, span)) = found else { return Ok(None) };
     wait_for(shared, Some(span.commit + 1)).await?;
-    read_command(shared, span).map(Some)
+    read_command(shared, &segment, span).map(Some)
+}
+
+fn find_active_command(
+    shared: &Shared,
+    accepting: &Accepting,
+    stream: &StreamId,
+    id: CommandId,
+) -> Result<Option<(Arc<Segment>, FrameSpan)>, ReadError> {
+    let Accepting { index, segment, .. } = accepting;
+    let Some(entry) = index.find_stream(stream.as_str()) else {
+        return Ok(None);
+    };
+    let hash = shared.common.hasher.id(IdKind::Command, entry.hash, id.uuid());
+    for span in index.candidates(hash) {
+        let frame = shared.frame(accepting, segment, span)?;
+        let is_it = has_command(&frame, stream, id.uuid());
+        if is_it.map_err(|fault| segment.damaged(span.offset, &fault))? {
+            return Ok(Some((Arc::clone(segment), span)));
+        }
+    }
+    Ok(None)
 }
 
 pub(crate) async fn read_commands(
@@ -284,20 +335,31 @@ pub(crate) async fn read_commands(
     skip: u64,
     limit: usize,
 ) -> Result<Vec<RecordedCommand>, ReadError> {
-    let spans: Vec<_> = {
+    let count = u64::try_from(limit.min(READ_EVENTS_MAX)).unwrap_or(u64::MAX);
+    let wanted = skip..skip.saturating_add(count);
+    let (sealed, before, active) = {
         let accepting = shared.accepting();
-        let Some(entry) = accepting.index.find_stream(stream.as_str()) else {
-            return Ok(Vec::new());
-        };
-        let commits = entry.commands().iter();
-        commits
-            .skip(usize::try_from(skip).unwrap_or(usize::MAX))
-            .take(limit.min(READ_EVENTS_MAX))
-            .filter_map(|&commit| accepting.index.frame(commit))
-            .collect()
+        let entry = accepting.index.find_stream(stream.as_str());
+        let before = entry.map_or(u64::MAX, |entry| entry.before.commands_count);
+        let spans = entry.map_or_else(Vec::new, |entry| {
+            accepting.index.commands(entry, &relative(&wanted, before))
+        });
+        (shared.sealed(), before, Frames { segment: Arc::clone(&accepting.segment), spans })
     };
-    wait_for(shared, spans.last().map(|span| span.commit + 1)).await?;
-    spans.into_iter().map(|span| read_command(shared, span)).collect()
+    let mut frames = Vec::new();
+    if !wanted.is_empty() && wanted.start < before {
+        frames = sealed.frames_of_commands(stream.as_str(), &wanted)?;
+    }
+    frames.push(active);
+    let spans = frames.iter().flat_map(|frames| &frames.spans);
+    wait_for(shared, spans.map(|span| span.commit + 1).max()).await?;
+    let mut commands = Vec::new();
+    for Frames { segment, spans } in frames {
+        for span in spans {
+            commands.push(read_command(shared, &segment, span)?);
+        }
+    }
+    Ok(commands)
 }
 
 pub(crate) fn read_commits(
@@ -305,35 +367,115 @@ pub(crate) fn read_commits(
     from: u64,
     limit: usize,
 ) -> Result<Vec<RecordedCommit>, ReadError> {
-    let end = shared.durable.borrow().commits;
-    let spans: Vec<_> = {
+    let count = u64::try_from(limit.min(READ_EVENTS_MAX)).unwrap_or(u64::MAX);
+    let end = shared.durable.borrow().commits.min(from.saturating_add(count));
+    let (sealed, active) = {
         let accepting = shared.accepting();
-        let numbers = (from..end).take(limit.min(READ_EVENTS_MAX));
-        let numbers = numbers.filter_map(|number| u32::try_from(number).ok());
-        numbers.filter_map(|number| accepting.index.frame(number)).collect()
+        let index = &accepting.index;
+        let numbers = from.max(index.first_commit)..end;
+        let numbers = numbers.filter_map(|number| u32::try_from(number - index.first_commit).ok());
+        let spans = numbers.filter_map(|number| index.span(number)).collect();
+        (shared.sealed(), Frames { segment: Arc::clone(&accepting.segment), spans })
     };
-    let mut reader = RunReader::new(shared, &spans);
-    let mut builder = Builder::new(shared.store, &shared.names);
-    let mut commits = Vec::with_capacity(spans.len());
+    let mut frames = sealed.frames_of_commits(&(from..end))?;
+    frames.push(active);
+    let mut builder = Builder::new(shared.store, &shared.common.names);
+    let mut commits = Vec::new();
     let mut data_bytes = 0;
-    for &span in &spans {
-        let frame = reader.frame(span)?;
-        let commit = builder.commit(&frame);
-        let commit = commit.map_err(|fault| shared.damaged(span.offset, &fault))?;
-        data_bytes += commit.commit.data_bytes();
-        commits.push(commit);
-        if data_bytes >= READ_BYTES_MAX {
-            break;
+    for Frames { segment, spans } in &frames {
+        let mut reader = RunReader::new(segment, spans);
+        for &span in spans {
+            let frame = reader.frame(span)?;
+            let commit = builder.commit(&frame);
+            let commit = commit.map_err(|fault| segment.damaged(span.offset, &fault))?;
+            data_bytes += commit.commit.data_bytes();
+            commits.push(commit);
+            if data_bytes >= READ_BYTES_MAX {
+                return Ok(commits);
+            }
         }
     }
     Ok(commits)
 }
 
-fn read_command(shared: &Shared, span: FrameSpan) -> Result<RecordedCommand, ReadError> {
-    let frame = shared.read_frame(span)?;
-    Builder::new(shared.store, &shared.names)
+fn read_command(
+    shared: &Shared,
+    segment: &Segment,
+    span: FrameSpan,
+) -> Result<RecordedCommand, ReadError> {
+    let frame = segment.read_frame(span)?;
+    Builder::new(shared.store, &shared.common.names)
         .command(&frame)
-        .map_err(|fault| shared.damaged(span.offset, &fault))
+        .map_err(|fault| segment.damaged(span.offset, &fault))
+}
+
+pub(crate) async fn claim_holder(
+    shared: &Shared,
+    (scope, key): (&str, &str),
+    now: Timestamp,
+) -> Result<Option<ClaimHolder>, ReadError> {
+    let (sealed, said, commits) = {
+        let accepting = shared.accepting();
+        let said = accepting.index.claims.get(scope, key).map(|holder| holder.cloned());
+        (shared.sealed(), said, accepting.index.next_commit())
+    };
+    let holder = match said {
+        Some(holder) => holder,
+        None => sealed.claim(scope, key)?,
+    };
+    wait_for(shared, Some(commits)).await?;
+    Ok(holder.filter(|holder| !is_expired(holder, now)))
+}
+
+pub(crate) async fn stream_info(
+    shared: &Shared,
+    stream: &StreamId,
+) -> Result<StreamInfo, ReadError> {
+    let (sealed, active) = {
+        let accepting = shared.accepting();
+        let first_commit = accepting.index.first_commit;
+        let entry = accepting.index.find_stream(stream.as_str());
+        let active = entry.map(|entry| {
+            let last = entry.last_commit().map(|commit| first_commit + u64::from(commit));
+            (entry.totals(), last)
+        });
+        (shared.sealed(), active)
+    };
+    let found = match active {
+        Some((totals, None)) => {
+            let earlier = sealed.stream_end(stream.as_str())?;
+            Some((totals, earlier.and_then(|(_, last)| last)))
+        }
+        Some(found) => Some(found),
+        None => sealed.stream_end(stream.as_str())?,
+    };
+    let (totals, last_commit) = found.unwrap_or_default();
+    wait_for(shared, last_commit.map(|commit| commit + 1)).await?;
+    Ok(StreamInfo {
+        partition: Partition::ZERO,
+        revision: ActualRevision(Revision::last_of(totals.events_count)),
+        commands_count: totals.commands_count,
+    })
+}
+
+pub(crate) async fn event_type_counts(shared: &Shared) -> Result<Vec<EventTypeCount>, ReadError> {
+    let mut counts: BTreeMap<Kind, u64> = BTreeMap::new();
+    let (sealed, commits) = {
+        let accepting = shared.accepting();
+        counts.extend(accepting.index.counts().map(|(kind, count)| (kind.clone(), count)));
+        (shared.sealed(), accepting.index.next_commit())
+    };
+    for (kind, events_count) in sealed.segments.iter().flat_map(|sealed| sealed.kinds()) {
+        *counts.entry(kind).or_default() += events_count;
+    }
+    wait_for(shared, Some(commits)).await?;
+    let to_count = |(kind, events_count): (Kind, u64)| EventTypeCount {
+        category: kind.category,
+        event_type: kind.event_type,
+        schema_version: SchemaVersion(kind.schema_version),
+        events_count,
+    };
+    Ok(counts.into_iter().map(to_count).collect())
 }
 
 /// Waits until so many commits are durable; what never will be cannot be shown.

@@ -2,21 +2,23 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use annals_core::durability::{DurabilityLost, DurabilityNotifier};
-use annals_core::error::DriverError;
 use annals_core::id::StoreId;
 use annals_core::port::event_store::ReadError;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::fault::FrameFault;
 use super::file::LogFile;
 use super::frame::Frame;
+use super::header::{SEGMENT_BODY_START, SegmentHeader};
 use super::index::{FrameSpan, Index};
-use super::names::Names;
+use super::options::LogOptions;
+use super::sealed::{Common, Sealed, SealedSegment, SegmentIndex};
+use super::segment::Segment;
+use super::space::Preparing;
 
 /// Most bytes of commits that are accepted and not yet written (inclusive); what goes over it is
 /// refused as busy. Enough for a second of a slow disk.
@@ -28,14 +30,22 @@ pub(crate) const GROUP_BYTES_MAX: u64 = 4 << 20;
 /// Most commits written and synced together (inclusive).
 pub(crate) const GROUP_COMMITS_MAX: usize = 8_192;
 
+/// Most segments that are full and have no index file yet (inclusive). When there are as many, the
+/// active one grows past the size it should have.
+pub(crate) const UNSEALED_SEGMENTS_MAX: usize = 3;
+
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) path: PathBuf,
-    pub(crate) file: Arc<dyn LogFile>,
+    pub(crate) common: Arc<Common>,
     pub(crate) store: StoreId,
-    pub(crate) salt: u64,
-    pub(crate) names: Names,
+    pub(crate) options: LogOptions,
+    /// What the salts of new segments are made from.
+    salt_seed: u64,
+    /// The salt of the active segment, for those who do not hold `accepting`: it may be out of date.
+    active_salt: AtomicU64,
     accepting: Mutex<Accepting>,
+    /// Changed only while `accepting` is locked.
+    sealed: RwLock<Arc<Sealed>>,
     /// Wakes the writer: there is something to write.
     pub(crate) work: Condvar,
     /// Wakes the space keeper and whoever waits for it.
@@ -47,7 +57,9 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct Durable {
     pub(crate) commits: u64,
-    /// Where the last durable frame ends.
+    /// The first commit of the segment that is written to.
+    pub(crate) segment: u64,
+    /// Where the last durable frame ends in it.
     pub(crate) end: u64,
     pub(crate) next_position: u64,
     /// Why nothing becomes durable any more.
@@ -57,6 +69,8 @@ pub(crate) struct Durable {
 /// The state in which commits are accepted, one after the other.
 #[derive(Debug)]
 pub(crate) struct Accepting {
+    /// The active segment, to which the next commit goes.
+    pub(crate) segment: Arc<Segment>,
     pub(crate) index: Index,
     /// The time of the last commit.
     pub(crate) latest_ms: u64,
@@ -66,25 +80,45 @@ pub(crate) struct Accepting {
     pub(crate) writing: Option<Arc<Frames>>,
     /// Who waits for commits that others appended, with the count of commits to wait for.
     pub(crate) also_waiting: Vec<(u64, DurabilityNotifier)>,
-    /// Up to where everything is written.
-    pub(crate) written_end: u64,
-    /// Where the last frame ended when the log was opened.
+    /// How many bytes are accepted and not written.
+    pub(crate) in_flight_bytes: u64,
+    /// Up to where the active segment needs no more space: what it had when it was opened.
     pub(crate) opened_end: u64,
-    /// Up to where the file has zeros or frames.
+    /// Up to where the file of the active segment has zeros or frames.
     pub(crate) prepared_end: u64,
+    /// Whether the writer has made the file of the active segment.
+    pub(crate) is_begun: bool,
     /// Where the space keeper is writing zeros.
-    pub(crate) preparing: Option<Range<u64>>,
+    pub(crate) preparing: Option<Preparing>,
+    /// The file of the next segment.
+    pub(crate) spare: Spare,
     /// Whether the disk had no room when it was last asked.
     pub(crate) is_disk_full: bool,
     pub(crate) is_writer_idle: bool,
+    /// How many segments are full and have no index file yet.
+    pub(crate) unsealed_count: usize,
     pub(crate) is_closing: bool,
     /// Why nothing is accepted any more.
     pub(crate) stopped: Option<DurabilityLost>,
 }
 
-/// Consecutive commits that are written and synced together.
+/// The file that becomes the next segment.
+#[derive(Debug, Default)]
+pub(crate) enum Spare {
+    #[default]
+    Absent,
+    /// The space keeper writes zeros to it.
+    Making,
+    Ready {
+        file: Arc<dyn LogFile>,
+        prepared_end: u64,
+    },
+}
+
+/// Consecutive commits of one segment that are written and synced together.
 #[derive(Debug)]
 pub(crate) struct Group {
+    pub(crate) segment: Arc<Segment>,
     pub(crate) frames: Frames,
     pub(crate) notifiers: Vec<DurabilityNotifier>,
     pub(crate) range: Range<u64>,
@@ -113,25 +147,30 @@ impl Frames {
 }
 
 impl Group {
-    fn has_room_for(&self, frame_bytes: u64) -> bool {
-        self.frames.frames.len() < GROUP_COMMITS_MAX
+    fn has_room_for(&self, segment: &Arc<Segment>, frame_bytes: u64) -> bool {
+        Arc::ptr_eq(&self.segment, segment)
+            && self.frames.frames.len() < GROUP_COMMITS_MAX
             && self.range.end - self.range.start + frame_bytes <= GROUP_BYTES_MAX
     }
 }
 
 impl Accepting {
-    pub(crate) fn new(index: Index, latest_ms: u64, prepared_end: u64) -> Self {
+    pub(crate) fn new(segment: Arc<Segment>, index: Index, prepared_end: u64) -> Self {
         Self {
-            latest_ms,
+            segment,
+            latest_ms: index.latest_ms,
             waiting: VecDeque::new(),
             writing: None,
             also_waiting: Vec::new(),
-            written_end: index.end(),
+            in_flight_bytes: 0,
             opened_end: index.end(),
             prepared_end,
+            is_begun: true,
             preparing: None,
+            spare: Spare::Absent,
             is_disk_full: false,
             is_writer_idle: false,
+            unsealed_count: 0,
             is_closing: false,
             stopped: None,
             index,
@@ -142,10 +181,13 @@ impl Accepting {
     pub(crate) fn enqueue(&mut self, frame: Vec<u8>, notifier: Option<DurabilityNotifier>) {
         let end = self.index.end();
         let frame_bytes = u64::try_from(frame.len()).unwrap_or(u64::MAX);
-        let has_room = self.waiting.back().is_some_and(|group| group.has_room_for(frame_bytes));
-        if !has_room {
+        self.in_flight_bytes += frame_bytes;
+        let segment = &self.segment;
+        let last = self.waiting.back();
+        if !last.is_some_and(|group| group.has_room_for(segment, frame_bytes)) {
             self.waiting.push_back(Group {
-                frames: Frames { first_commit: self.index.commits_count() - 1, frames: Vec::new() },
+                segment: Arc::clone(segment),
+                frames: Frames { first_commit: self.index.next_commit() - 1, frames: Vec::new() },
                 notifiers: Vec::new(),
                 range: end - frame_bytes..end,
                 next_position: 0,
@@ -158,7 +200,7 @@ impl Accepting {
             group.next_position = self.index.next_position();
             group.needs_sync |= notifier.is_some();
             group.notifiers.extend(notifier);
-            debug_assert_eq!(group.frames.end_commit(), self.index.commits_count());
+            debug_assert_eq!(group.frames.end_commit(), self.index.next_commit());
         }
     }
 
@@ -172,24 +214,26 @@ impl Accepting {
 
 impl Shared {
     pub(crate) fn new(
-        (path, file): (PathBuf, Arc<dyn LogFile>),
-        (store, salt): (StoreId, u64),
-        names: Names,
+        store: StoreId,
+        (options, salt_seed): (LogOptions, u64),
+        sealed: Sealed,
         accepting: Accepting,
     ) -> Self {
         let durable = Durable {
-            commits: accepting.index.commits_count(),
+            commits: accepting.index.next_commit(),
+            segment: accepting.segment.header.first_commit,
             end: accepting.index.end(),
             next_position: accepting.index.next_position(),
             lost: None,
         };
         Self {
-            path,
-            file,
+            common: Arc::clone(&sealed.common),
             store,
-            salt,
-            names,
+            options,
+            salt_seed,
+            active_salt: AtomicU64::new(accepting.segment.header.salt),
             accepting: Mutex::new(accepting),
+            sealed: RwLock::new(Arc::new(sealed)),
             work: Condvar::new(),
             space: Condvar::new(),
             durable: watch::Sender::new(durable),
@@ -200,49 +244,66 @@ impl Shared {
         self.accepting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The frame of an accepted commit, from memory when it is on its way to the file.
-    pub(crate) fn frame(&self, accepting: &Accepting, commit: u32) -> Result<Frame, ReadError> {
-        let Some(span) = accepting.index.frame(commit) else {
-            return Err(ReadError::Damaged(DriverError::new("a commit has no frame")));
+    /// The sealed segments. They stay the same as long as the caller holds `accepting`.
+    pub(crate) fn sealed(&self) -> Arc<Sealed> {
+        Arc::clone(&self.sealed.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The salt of the segment the next commit most likely goes to.
+    pub(crate) fn active_salt(&self) -> u64 {
+        self.active_salt.load(Ordering::Relaxed)
+    }
+
+    /// Begins another segment: the active one gets no more commits.
+    pub(crate) fn roll(&self, accepting: &mut Accepting) {
+        let first_commit = accepting.index.next_commit();
+        let first_position = accepting.index.next_position();
+        let header = SegmentHeader {
+            store: self.store,
+            first_commit,
+            first_position,
+            salt: self.common.hasher.salt(self.salt_seed, first_commit),
         };
+        let index = Index::starting_at(first_commit, first_position, SEGMENT_BODY_START);
+        let full = std::mem::replace(&mut accepting.index, index);
+        self.active_salt.store(header.salt, Ordering::Relaxed);
+        let segment = Arc::new(Segment::new(header, &self.common.files));
+        let segment = std::mem::replace(&mut accepting.segment, segment);
+        let index = SegmentIndex::Memory(Arc::new(full));
+        let mut segments = self.sealed().segments.clone();
+        segments.push(Arc::new(SealedSegment::new(segment, index)));
+        let sealed = Sealed { common: Arc::clone(&self.common), segments };
+        *self.sealed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sealed);
+        accepting.opened_end = 0;
+        accepting.prepared_end = 0;
+        accepting.is_begun = false;
+        accepting.unsealed_count += 1;
+    }
+
+    /// The frame of an accepted commit, from memory when it is on its way to the file.
+    pub(crate) fn frame(
+        &self,
+        accepting: &Accepting,
+        segment: &Segment,
+        span: FrameSpan,
+    ) -> Result<Frame, ReadError> {
         match accepting.in_flight(span.commit) {
             Some(bytes) => Frame::in_flight(Bytes::copy_from_slice(bytes))
-                .map_err(|fault| self.damaged(span.offset, &fault)),
-            None => self.read_frame(span),
+                .map_err(|fault| segment.damaged(span.offset, &fault)),
+            None => segment.read_frame(span),
         }
     }
 
-    /// Reads and checks a frame.
-    pub(crate) fn read_frame(&self, span: FrameSpan) -> Result<Frame, ReadError> {
-        let bytes = self.read(span.offset, span.bytes_count)?;
-        self.check_frame(span, bytes)
-    }
-
-    pub(crate) fn check_frame(&self, span: FrameSpan, bytes: Bytes) -> Result<Frame, ReadError> {
-        let frame =
-            Frame::check(bytes, self.salt).map_err(|fault| self.damaged(span.offset, &fault))?;
-        if frame.header.commit == span.commit {
-            return Ok(frame);
+    /// The frame of a commit of a sealed segment.
+    pub(crate) fn sealed_frame(
+        &self,
+        segment: &Segment,
+        span: FrameSpan,
+    ) -> Result<Frame, ReadError> {
+        if self.durable.borrow().commits > span.commit {
+            return segment.read_frame(span);
         }
-        let fault = FrameFault::WrongCommit { found: frame.header.commit, expected: span.commit };
-        Err(self.damaged(span.offset, &fault))
-    }
-
-    pub(crate) fn read(&self, offset: u64, bytes_count: u64) -> Result<Bytes, ReadError> {
-        let mut bytes = vec![0; usize::try_from(bytes_count).unwrap_or(usize::MAX)];
-        self.file.read_exact_at(&mut bytes, offset).map_err(|source| self.unreadable(source))?;
-        Ok(Bytes::from(bytes))
-    }
-
-    pub(crate) fn unreadable(&self, source: std::io::Error) -> ReadError {
-        let message = format!("failed to read `{}`", self.path.display());
-        ReadError::Unavailable(DriverError::with_source(&message, source))
-    }
-
-    pub(crate) fn damaged(&self, offset: u64, fault: &FrameFault) -> ReadError {
-        let path = self.path.display();
-        let message = format!("the frame at byte {offset} of `{path}` is damaged: {fault}");
-        ReadError::Damaged(DriverError::new(&message))
+        self.frame(&self.accepting(), segment, span)
     }
 
     /// Waits until the first `commits` commits are durable.

@@ -1,16 +1,15 @@
 //! The event store over one log: opening, its two threads, and the port.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use annals_core::command::RecordedCommand;
 use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::DurabilityLost;
 use annals_core::id::{CommandId, IdGenerator, StoreId};
-use annals_core::place::{ActualRevision, Partition, Position, Revision};
+use annals_core::place::{Partition, Position, Revision};
 use annals_core::port::EventStore;
 use annals_core::port::event_store::{
     AppendError, Capabilities, CommandIdsRemembered, Direction, EventTypeCount, FeedFilter,
@@ -24,13 +23,21 @@ use tracing::{info, warn};
 use super::append::append;
 use super::fault::LogError;
 use super::feed::read_feed;
-use super::file::{self, LogFile, io_error};
-use super::header::SegmentHeader;
+use super::file::io_error;
+use super::files::Files;
+use super::folder::{DiskFolder, LogFolder};
+use super::hash::StableHasher;
+use super::index_file::{FilterRoom, PageCache};
 use super::names::Names;
-use super::reader::{self, StreamRange, wait_for};
+use super::options::LogOptions;
+use super::reader::{self, StreamRange};
 use super::recovery::{RecoveryReport, recover};
+use super::sealed::Common;
+use super::sealer::Sealer;
+use super::segments::{WhenMissing, find_segments};
 use super::shared::{Accepting, Shared};
-use super::{space, writer};
+use super::space::SpaceKeeper;
+use super::writer::Writer;
 
 /// The embedded event store: an append-only log of commits in one folder.
 pub struct LocalEventStore {
@@ -40,19 +47,11 @@ pub struct LocalEventStore {
     _guard: Option<Arc<dyn fmt::Debug + Send + Sync>>,
 }
 
-/// Whether a folder without a log becomes a new store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenMissing {
-    /// It does.
-    Create,
-    /// It must have one: there is something that was derived from it.
-    Refuse,
-}
-
-/// The open files of a log: one for the writer and the readers, one for the space keeper.
-pub(crate) struct LogFiles {
-    pub(crate) log: Arc<dyn LogFile>,
-    pub(crate) space: Arc<dyn LogFile>,
+/// What an open log does besides answering calls, each on a thread of its own.
+pub(crate) struct Workers {
+    pub(crate) writer: Writer,
+    pub(crate) space: SpaceKeeper,
+    pub(crate) sealer: Sealer,
 }
 
 impl LocalEventStore {
@@ -64,19 +63,50 @@ impl LocalEventStore {
         folder: &Path,
         when_missing: WhenMissing,
         ids: &dyn IdGenerator,
+        options: LogOptions,
     ) -> Result<(Self, RecoveryReport), LogError> {
-        let path = segment(folder, when_missing, ids)?;
-        let files =
-            LogFiles { log: Arc::new(file::open(&path)?), space: Arc::new(file::open(&path)?) };
-        Self::open_files(path, files)
+        if when_missing == WhenMissing::Create {
+            crate::files::create_folder(folder)
+                .map_err(|source| io_error("create", folder, source))?;
+        }
+        Self::open_folder(Arc::new(DiskFolder::new(folder)), when_missing, ids, options)
     }
 
-    pub(crate) fn open_files(
-        path: PathBuf,
-        files: LogFiles,
+    pub(crate) fn open_folder(
+        folder: Arc<dyn LogFolder>,
+        when_missing: WhenMissing,
+        ids: &dyn IdGenerator,
+        options: LogOptions,
     ) -> Result<(Self, RecoveryReport), LogError> {
-        let names = Names::default();
-        let recovered = recover(&*files.log, &path, &names)?;
+        let (store, workers, report) = Self::open_parts(folder, when_missing, ids, options)?;
+        let Workers { writer, space, sealer } = workers;
+        store.spawn("annals-log-writer", || writer.run())?;
+        store.spawn("annals-log-space", || space.run())?;
+        store.spawn("annals-log-sealer", || sealer.run())?;
+        Ok((store, report))
+    }
+
+    /// Opens the log, and leaves it to the caller to run its workers.
+    pub(crate) fn open_parts(
+        folder: Arc<dyn LogFolder>,
+        when_missing: WhenMissing,
+        ids: &dyn IdGenerator,
+        options: LogOptions,
+    ) -> Result<(Self, Workers, RecoveryReport), LogError> {
+        let files = Arc::new(Files::new(folder));
+        let segments = find_segments(&files, when_missing, ids)?;
+        let store = segments
+            .first()
+            .map_or_else(|| StoreId::new(ids.next_uuid()), |segment| segment.header.store);
+        let common = Arc::new(Common {
+            files,
+            pages: Arc::new(PageCache::new(options.index_cache_bytes_max)),
+            filter_room: FilterRoom::new(options.filter_bytes_max),
+            hasher: StableHasher::new(store),
+            names: Names::default(),
+            full: Condvar::new(),
+        });
+        let recovered = recover(&common, segments)?;
         let report = recovered.report;
         match &report.cut {
             Some(cut) => warn!(
@@ -88,21 +118,18 @@ impl LocalEventStore {
             ),
             None => info!(commits = report.commits_count, "opened the log"),
         }
-        let header = recovered.header;
-        let accepting = Accepting::new(recovered.index, recovered.latest_ms, recovered.file_end);
-        let shared =
-            Arc::new(Shared::new((path, files.log), (header.store, header.salt), names, accepting));
-        let (for_writer, for_space) = (Arc::clone(&shared), Arc::clone(&shared));
-        let synced_commits = report.commits_count;
-        let space_file = files.space;
+        let mut accepting = Accepting::new(recovered.segment, recovered.index, recovered.file_end);
+        let unsealed = recovered.sealed.segments.iter().filter_map(|it| it.index_in_memory());
+        accepting.unsealed_count = unsealed.count();
+        let (seed, _) = ids.next_uuid().as_u64_pair();
+        let shared = Arc::new(Shared::new(store, (options, seed), recovered.sealed, accepting));
+        let workers = Workers {
+            writer: Writer::new(&shared, recovered.file),
+            space: SpaceKeeper::new(&shared),
+            sealer: Sealer::new(&shared),
+        };
         let store = Self { shared, threads: Mutex::new(Vec::new()), _guard: None };
-        store.spawn("annals-log-writer", move || {
-            writer::run(&for_writer, synced_commits);
-        })?;
-        store.spawn("annals-log-space", move || {
-            space::run(&for_space, &*space_file);
-        })?;
-        Ok((store, report))
+        Ok((store, workers, report))
     }
 
     /// Keeps `guard` for as long as the store is open.
@@ -113,10 +140,11 @@ impl LocalEventStore {
     }
 
     fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), LogError> {
+        let path = self.shared.common.files.folder.path();
         let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(run)
-            .map_err(|source| io_error("start a thread for", &self.shared.path, source))?;
+            .map_err(|source| io_error("start a thread for", path, source))?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
     }
@@ -131,60 +159,9 @@ impl LocalEventStore {
         }
     }
 
-    /// The file with the log.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.shared.path
-    }
-
     fn accepted_commits(&self) -> u64 {
-        self.shared.accepting().index.commits_count()
+        self.shared.accepting().index.next_commit()
     }
-}
-
-/// The file of the log in `folder`, made when the folder has none and may.
-fn segment(
-    folder: &Path,
-    when_missing: WhenMissing,
-    ids: &dyn IdGenerator,
-) -> Result<PathBuf, LogError> {
-    let path = folder.join(format!("{:020}.seg", 0));
-    let is_there = path.try_exists().map_err(|source| io_error("look for", &path, source))?;
-    if is_there {
-        return Ok(path);
-    }
-    let has_others = has_segments(folder)?;
-    if has_others || when_missing == WhenMissing::Refuse {
-        return Err(LogError::Missing { path: folder.to_owned() });
-    }
-    file::create_folder(folder)?;
-    let header = SegmentHeader {
-        store: StoreId::new(ids.next_uuid()),
-        first_commit: 0,
-        first_position: 0,
-        salt: {
-            let (high, low) = ids.next_uuid().as_u64_pair();
-            high.rotate_left(32) ^ low
-        },
-    };
-    file::create(&path, &header.encode())?;
-    info!(file = %path.display(), store = %header.store, "created the log");
-    Ok(path)
-}
-
-fn has_segments(folder: &Path) -> Result<bool, LogError> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(source) => return Err(io_error("list", folder, source)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(|source| io_error("list", folder, source))?;
-        if entry.path().extension().is_some_and(|ext| ext == "seg") {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 impl Drop for LocalEventStore {
@@ -193,6 +170,7 @@ impl Drop for LocalEventStore {
         self.shared.accepting().is_closing = true;
         self.shared.work.notify_all();
         self.shared.space.notify_all();
+        self.shared.common.full.notify_all();
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             // A reply that the writer runs may hold the last reference to the store.
@@ -207,7 +185,7 @@ impl Drop for LocalEventStore {
 impl fmt::Debug for LocalEventStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalEventStore")
-            .field("path", &self.shared.path)
+            .field("folder", &self.shared.common.files.folder.path())
             .field("store", &self.shared.store)
             .finish_non_exhaustive()
     }
@@ -309,42 +287,15 @@ impl EventStore for LocalEventStore {
         key: &str,
         now: Timestamp,
     ) -> Result<Option<ClaimHolder>, ReadError> {
-        let (holder, commits) = {
-            let accepting = self.shared.accepting();
-            let holder = accepting.index.claims.holder(scope, key, now).cloned();
-            (holder, accepting.index.commits_count())
-        };
-        wait_for(&self.shared, Some(commits)).await?;
-        Ok(holder)
+        reader::claim_holder(&self.shared, (scope, key), now).await
     }
 
     async fn stream_info(&self, stream: &StreamId) -> Result<StreamInfo, ReadError> {
-        let (revision, commands_count, commits) = {
-            let accepting = self.shared.accepting();
-            let Some(entry) = accepting.index.find_stream(stream.as_str()) else {
-                return Ok(StreamInfo {
-                    partition: Partition::ZERO,
-                    revision: ActualRevision::NO_EVENT,
-                    commands_count: 0,
-                });
-            };
-            (
-                entry.revision(),
-                u64::try_from(entry.commands().len()).unwrap_or(u64::MAX),
-                entry.last_commit().map(|commit| u64::from(commit) + 1),
-            )
-        };
-        wait_for(&self.shared, commits).await?;
-        Ok(StreamInfo { partition: Partition::ZERO, revision, commands_count })
+        reader::stream_info(&self.shared, stream).await
     }
 
     async fn event_type_counts(&self) -> Result<Vec<EventTypeCount>, ReadError> {
-        let (counts, commits) = {
-            let accepting = self.shared.accepting();
-            (accepting.index.event_type_counts(), accepting.index.commits_count())
-        };
-        wait_for(&self.shared, Some(commits)).await?;
-        Ok(counts)
+        reader::event_type_counts(&self.shared).await
     }
 }
 

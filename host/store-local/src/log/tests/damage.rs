@@ -97,7 +97,9 @@ fn garbage_and_stale_frames_behind_the_end_are_cut() {
         let folder = Folder::new();
         let ids = super::support::CountedIds::default();
         annals_core::id::IdGenerator::next_uuid(&ids);
-        let opened = crate::LocalEventStore::open(&folder.log(), crate::WhenMissing::Create, &ids);
+        let options = crate::LogOptions::default();
+        let create = crate::WhenMissing::Create;
+        let opened = crate::LocalEventStore::open(&folder.log(), create, &ids, options);
         let store = opened.unwrap().0;
         for _ in 0..6 {
             append(&store, plain("account/a1", &["{\"n\":1}"]));
@@ -186,7 +188,7 @@ fn an_empty_or_short_file_is_damage_and_not_a_new_store() {
     let folder = Folder::new();
     fs::create_dir(folder.log()).unwrap();
     fs::write(folder.log().join("00000000000000000007.seg"), b"").unwrap();
-    assert!(matches!(folder.try_open(), Err(LogError::Missing { .. })));
+    assert!(matches!(folder.try_open(), Err(LogError::Damaged { offset: 0, .. })));
 }
 
 #[test]

@@ -1,15 +1,15 @@
-//! A real file that fails, or waits, when it is told to.
+//! A real folder whose files fail, or wait, when they are told to.
 
-use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::support::Folder;
-use crate::LocalEventStore;
-use crate::log::file::{self, LogFile};
-use crate::log::store::LogFiles;
+use super::support::{CountedIds, Folder};
+use crate::log::file::LogFile;
+use crate::log::folder::{DiskFolder, LogFolder, OpenedBy};
+use crate::{LocalEventStore, LogOptions, WhenMissing};
 
 /// Longer than anything a test waits for takes.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -46,6 +46,14 @@ impl Faults {
         self.wait_until(|state| state.refused_count > 0);
     }
 
+    fn check_room(&self) -> io::Result<()> {
+        if self.is_disk_full.load(Ordering::SeqCst) {
+            self.change(|state| state.refused_count += 1);
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        Ok(())
+    }
+
     fn wait_until(&self, is_met: impl Fn(&State) -> bool) {
         let state = self.state.lock().unwrap();
         let waited = self.changed.wait_timeout_while(state, DEADLINE, |state| !is_met(state));
@@ -67,36 +75,26 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Which of the two files of a log it is: only syncs of the writer's are held or fail.
-#[derive(Debug, PartialEq, Eq)]
-enum Use {
-    Writer,
-    Space,
-}
-
 #[derive(Debug)]
 struct Failing {
-    file: File,
+    file: Arc<dyn LogFile>,
     faults: Arc<Faults>,
-    used_as: Use,
+    opened_by: OpenedBy,
 }
 
 impl LogFile for Failing {
     fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        LogFile::read_exact_at(&self.file, bytes, offset)
+        self.file.read_exact_at(bytes, offset)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        if self.faults.is_disk_full.load(Ordering::SeqCst) {
-            self.faults.change(|state| state.refused_count += 1);
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
-        }
-        LogFile::write_all_at(&self.file, bytes, offset)
+        self.faults.check_room()?;
+        self.file.write_all_at(bytes, offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.used_as == Use::Space {
-            return LogFile::sync_data(&self.file);
+        if self.opened_by != OpenedBy::Log {
+            return self.file.sync_data();
         }
         self.faults.change(|state| state.is_sync_waiting = true);
         self.faults.wait_until(|state| !state.are_syncs_held);
@@ -104,23 +102,74 @@ impl LogFile for Failing {
         if self.faults.sync_fails_once.swap(false, Ordering::SeqCst) {
             return Err(io::Error::other("input/output error"));
         }
-        LogFile::sync_data(&self.file)
+        self.file.sync_data()
     }
 
     fn bytes_count(&self) -> io::Result<u64> {
-        LogFile::bytes_count(&self.file)
+        self.file.bytes_count()
+    }
+
+    fn truncate(&self, bytes_count: u64) -> io::Result<()> {
+        self.file.truncate(bytes_count)
+    }
+}
+
+/// A real folder whose files fail.
+#[derive(Debug)]
+struct FailingFolder {
+    folder: DiskFolder,
+    faults: Arc<Faults>,
+}
+
+impl FailingFolder {
+    fn failing(&self, file: Arc<dyn LogFile>, opened_by: OpenedBy) -> Arc<dyn LogFile> {
+        Arc::new(Failing { file, faults: Arc::clone(&self.faults), opened_by })
+    }
+}
+
+impl LogFolder for FailingFolder {
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.folder.list()
+    }
+
+    fn open(&self, name: &str, opened_by: OpenedBy) -> io::Result<Arc<dyn LogFile>> {
+        Ok(self.failing(self.folder.open(name, opened_by)?, opened_by))
+    }
+
+    fn create(&self, name: &str, opened_by: OpenedBy) -> io::Result<Arc<dyn LogFile>> {
+        self.faults.check_room()?;
+        Ok(self.failing(self.folder.create(name, opened_by)?, opened_by))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.folder.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.folder.remove(name)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.folder.sync()
     }
 }
 
 /// Opens the log of `folder` on files that do as the returned faults say.
 pub(crate) fn open(folder: &Folder) -> (LocalEventStore, Arc<Faults>) {
+    open_with(folder, LogOptions::default())
+}
+
+pub(crate) fn open_with(folder: &Folder, options: LogOptions) -> (LocalEventStore, Arc<Faults>) {
     drop(folder.open());
     let faults = Arc::new(Faults::default());
-    let path = folder.segment();
-    let failing = |used_as| -> Arc<dyn LogFile> {
-        let file = file::open(&path).unwrap();
-        Arc::new(Failing { file, faults: Arc::clone(&faults), used_as })
-    };
-    let files = LogFiles { log: failing(Use::Writer), space: failing(Use::Space) };
-    (LocalEventStore::open_files(path, files).unwrap().0, faults)
+    let failing =
+        FailingFolder { folder: DiskFolder::new(&folder.log()), faults: Arc::clone(&faults) };
+    let ids = CountedIds::default();
+    let opened =
+        LocalEventStore::open_folder(Arc::new(failing), WhenMissing::Refuse, &ids, options);
+    (opened.unwrap().0, faults)
 }

@@ -37,7 +37,13 @@ fn keeps_events_commands_claims_and_rejections_over_a_restart() {
     };
     assert_eq!((before.feed.len(), before.commands.len()), (5, 3));
     let (store, report) = folder.try_open().unwrap();
-    let expected = RecoveryReport { commits_count: 4, events_count: 5, cut: None };
+    let expected = RecoveryReport {
+        commits_count: 4,
+        events_count: 5,
+        segments_count: 1,
+        indexes_rebuilt_count: 0,
+        cut: None,
+    };
     assert_eq!(report, expected);
     assert_eq!(contents(&store), before);
     for (text, id) in [("account/a1", 1), ("account/a1", 2), ("account/a2", 3)] {
@@ -118,7 +124,8 @@ fn refuses_to_make_a_new_store_where_state_of_an_old_one_is() {
     // Guards promise 6: a lost log is never taken for an empty store.
     let folder = Folder::new();
     let ids = super::support::CountedIds::default();
-    let error = crate::LocalEventStore::open(&folder.log(), WhenMissing::Refuse, &ids);
+    let options = crate::LogOptions::default();
+    let error = crate::LocalEventStore::open(&folder.log(), WhenMissing::Refuse, &ids, options);
     assert!(matches!(error, Err(crate::LogError::Missing { .. })));
     assert!(!folder.log().exists());
 }

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use pollster::block_on;
 use uuid::Uuid;
 
-use crate::{LocalEventStore, LogError, RecoveryReport, WhenMissing};
+use crate::{LocalEventStore, LogError, LogOptions, RecoveryReport, WhenMissing};
 
 #[derive(Debug, Default)]
 pub(crate) struct CountedIds(AtomicU64);
@@ -49,7 +49,14 @@ impl Folder {
     }
 
     pub(crate) fn try_open(&self) -> Result<(LocalEventStore, RecoveryReport), LogError> {
-        LocalEventStore::open(&self.log(), WhenMissing::Create, &CountedIds::default())
+        self.try_open_with(LogOptions::default())
+    }
+
+    pub(crate) fn try_open_with(
+        &self,
+        options: LogOptions,
+    ) -> Result<(LocalEventStore, RecoveryReport), LogError> {
+        LocalEventStore::open(&self.log(), WhenMissing::Create, &CountedIds::default(), options)
     }
 
     pub(crate) fn open(&self) -> LocalEventStore {
