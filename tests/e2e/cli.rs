@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod scaffold;
 mod serve;
+mod store;
 
 use std::path::Path;
 use std::process::{Command, Output};

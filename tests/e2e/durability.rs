@@ -1,112 +1,111 @@
 //! What was acknowledged is there, whatever happened to the process.
+//!
+//! `clients.rs` has those who send, `evidence.rs` what must be true afterwards.
 
-use std::collections::HashMap;
+mod clients;
+mod evidence;
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Value, json};
-use uuid::Uuid;
+use futures_util::future::join_all;
+use rustix::process::{Signal, kill_process};
+use tokio::sync::Semaphore;
 
-use crate::support::{Daemon, at, folder, run};
+use crate::support::{Daemon, folder, run};
+use clients::{Client, Dice, Told};
 
-/// How many writers send at once, each to its own account.
-const WRITERS: u128 = 64;
+/// How many clients send at once.
+const CLIENTS: u64 = 64;
+/// How many accounts they share.
+const ACCOUNTS: u64 = 20;
+/// What is on each account at first.
+const INITIAL_CENTS: u64 = 1_000;
 /// How often the daemon is killed.
-const KILLS: u128 = 3;
-
-fn command_id(writer: u128, number: u128) -> String {
-    Uuid::from_u128(0x7000_u128 << 64 | 0x8000_u128 << 48 | writer << 32 | number).to_string()
-}
+const KILLS: u64 = 20;
 
 #[test]
-fn kill_9_under_load_loses_no_acknowledged_command_and_doubles_none() {
-    // Guards R1 from outside: 64 writers, a kill while they write, three times. Every acknowledged
-    // command is found as a repeat with its first revision; the balance is the count of events, so
-    // nothing is there twice; revisions have no hole.
+fn kill_9_under_load_loses_nothing_doubles_nothing_and_leaves_nothing_of_what_was_refused() {
+    // Guards B7 for accounts, and R1 from outside: 64 clients deposit and withdraw on 20 accounts
+    // while the daemon is killed at random moments, and repeat what they have no answer for with the
+    // same ids. Run it again as it was with SEED.
+    let seed = std::env::var_os("SEED").map_or_else(
+        || RandomState::new().build_hasher().finish(),
+        |seed| seed.to_str().unwrap().parse().unwrap(),
+    );
+    println!("SEED={seed}");
     run(async {
+        let mut dice = Dice::new(seed);
         let (_folder, data) = folder();
         let mut daemon = Arc::new(Daemon::start_with_account(&data).await);
-        let mut acknowledged: HashMap<(u128, u128), Value> = HashMap::new();
-        let mut sent = vec![0_u128; usize::try_from(WRITERS).unwrap()];
-        for writer in 0..WRITERS {
-            let open = r#"{"owner":"W","initial_cents":0}"#;
-            daemon.account(&format!("w{writer}"), "open-account", open).await.ok();
+        daemon.install("account-balances", annals_components::account_balances()).await.ok();
+        for account in 0..ACCOUNTS {
+            let open = format!(r#"{{"owner":"Ada","initial_cents":{INITIAL_CENTS}}}"#);
+            daemon.account(&format!("a{account}"), "open-account", &open).await.ok();
         }
-        for kill in 0..KILLS {
-            let is_over = Arc::new(AtomicBool::new(false));
-            let count = Arc::new(tokio::sync::Semaphore::new(0));
-            let writers = (0..WRITERS).map(|writer| {
-                let first = sent[usize::try_from(writer).unwrap()];
-                let work = write(
-                    Arc::clone(&daemon),
-                    writer,
-                    first,
-                    Arc::clone(&is_over),
-                    Arc::clone(&count),
-                );
-                tokio::spawn(work)
-            });
-            let writers: Vec<_> = writers.collect();
-            // Killed in the middle of traffic: after some hundred acknowledgements, not after a time.
-            let enough = 300 + 137 * u32::try_from(kill).unwrap();
-            count.acquire_many(enough).await.unwrap().forget();
-            // Only the process is killed here; the writers still hold the daemon.
-            let pid = daemon.pid();
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-            is_over.store(true, Ordering::Relaxed);
-            for (writer, done) in
-                futures_util::future::join_all(writers).await.into_iter().enumerate()
-            {
-                let (next, seen) = done.unwrap();
-                sent[writer] = next;
-                acknowledged.extend(seen);
-            }
+        let mut clients: Vec<_> =
+            (0..CLIENTS).map(|number| Client::new(number, Dice::new(dice.next()))).collect();
+        let mut unanswered_count = 0;
+        for _ in 0..KILLS {
+            clients = until_killed(&daemon, clients, &mut dice).await;
+            unanswered_count += clients.iter().filter(|client| client.waits()).count();
             drop(daemon);
             daemon = Arc::new(Daemon::start(&data));
+            evidence::nothing_acknowledged_is_missing(&daemon, &clients).await;
         }
-        assert!(acknowledged.len() > 900, "{}", acknowledged.len());
-        for ((writer, number), revision) in &acknowledged {
-            let id = command_id(*writer, *number);
-            let path = format!("/v1/aggregates/account/w{writer}/deposit-funds");
-            let again = daemon.post(&path, &[("idempotency-key", &id)], r#"{"cents":1}"#).await;
-            let again = again.ok();
-            assert_eq!(
-                (at(&again, "/is_repeat"), at(&again, "/revision")),
-                (&json!(true), revision)
-            );
-        }
-        for writer in 0..WRITERS {
-            let state = daemon.get(&format!("/v1/aggregates/account/w{writer}")).await.ok();
-            assert_eq!(at(&state, "/state/balance_cents"), at(&state, "/revision"));
-            let revision = at(&state, "/revision").as_u64().unwrap();
-            assert!(u128::from(revision) <= sent[usize::try_from(writer).unwrap()]);
-        }
+        // All that is open is repeated once more, and nothing new is sent.
+        clients =
+            work(&daemon, clients, &Arc::new(Semaphore::new(0)), &Arc::new(AtomicBool::new(true)))
+                .await;
+        let answered = || clients.iter().flat_map(|client| &client.answered);
+        let refused_count = answered().filter(|(_, told)| *told == Told::Refused).count();
+        assert!(unanswered_count > 20 && refused_count > 20, "{unanswered_count} {refused_count}");
+        assert!(answered().count() > 1_000, "{}", answered().count());
+        let events = evidence::all_events(&daemon).await;
+        evidence::every_event_was_acknowledged_once(&events, &clients);
+        evidence::states_and_views_are_the_fold(&daemon, &events, &clients).await;
+        evidence::repeats_are_told_the_first_outcome(&daemon, &clients).await;
     });
 }
 
-/// Deposits one cent after the other until the daemon is gone; returns the next number and what was
-/// acknowledged, with its revision.
-async fn write(
-    daemon: Arc<Daemon>,
-    writer: u128,
-    first: u128,
-    is_over: Arc<AtomicBool>,
-    count: Arc<tokio::sync::Semaphore>,
-) -> (u128, HashMap<(u128, u128), Value>) {
-    let mut acknowledged = HashMap::new();
-    let mut number = first;
-    while !is_over.load(Ordering::Relaxed) {
-        let id = command_id(writer, number);
-        let path = format!("/v1/aggregates/account/w{writer}/deposit-funds");
-        let headers = [("idempotency-key", id.as_str()), ("content-type", "application/json")];
-        let sent = daemon.try_send(hyper::Method::POST, &path, &headers, r#"{"cents":1}"#).await;
-        let key = (writer, number);
-        number += 1;
-        let Some(answer) = sent.filter(|answer| answer.status == 200) else { break };
-        acknowledged.insert(key, at(&answer.body, "/revision").clone());
-        count.add_permits(1);
+/// Lets the clients send, kills the daemon at a random moment, and waits until they have noticed.
+async fn until_killed(daemon: &Arc<Daemon>, clients: Vec<Client>, dice: &mut Dice) -> Vec<Client> {
+    let (answers, over) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(false)));
+    let working = work(daemon, clients, &answers, &over);
+    let killing = async {
+        // In the middle of traffic: after so many answers, not after a time, and not always just
+        // after one.
+        let enough = u32::try_from(10 + dice.below(240)).unwrap();
+        answers.acquire_many(enough).await.unwrap().forget();
+        for _ in 0..dice.below(400) {
+            tokio::task::yield_now().await;
+        }
+        // Only the process is killed here; the clients still hold the daemon.
+        kill_process(daemon.pid(), Signal::KILL).unwrap();
+        over.store(true, Ordering::Relaxed);
+    };
+    tokio::pin!(working);
+    tokio::select! {
+        _ = &mut working => panic!("the daemon ended by itself"),
+        () = killing => {}
     }
-    (number, acknowledged)
+    working.await
+}
+
+/// Lets all clients work until they are done, each in a task of its own.
+async fn work(
+    daemon: &Arc<Daemon>,
+    clients: Vec<Client>,
+    answers: &Arc<Semaphore>,
+    is_over: &Arc<AtomicBool>,
+) -> Vec<Client> {
+    let tasks = clients.into_iter().map(|client| {
+        let (daemon, answers) = (Arc::clone(daemon), Arc::clone(answers));
+        tokio::spawn(client.work(daemon, answers, Arc::clone(is_over)))
+    });
+    let tasks: Vec<_> = tasks.collect();
+    join_all(tasks).await.into_iter().map(|client| client.unwrap()).collect()
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod input;
 mod output;
 mod plugin;
 mod serve;
+mod store;
 mod stream;
 mod tasks;
 mod text;
@@ -56,6 +57,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Aggregate(command) => aggregate::run(command, output),
         Command::Stream(command) => stream::run(command, output),
         Command::View(command) => view::run(command, output),
+        Command::Store(command) => store::run(command, output),
         Command::Bench(command) => bench::run(command, output),
         Command::Doctor(args) => doctor::run(&args, output),
     }

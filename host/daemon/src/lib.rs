@@ -21,6 +21,8 @@ pub mod logging;
 mod options;
 mod server;
 mod signals;
+mod store_folder;
+pub mod transfer;
 
 pub use assembly::{Assembly, inspector};
 pub use clock::SystemClock;
@@ -30,3 +32,4 @@ pub use host::Host;
 pub use ids::RandomIds;
 pub use inspection::{DataFolder, is_free, look_into};
 pub use signals::StopSignals;
+pub use store_folder::{WhenAbsent, open_event_store};
