@@ -1,9 +1,11 @@
 //! How fast the stores are on this machine, against plain writes and syncs of the same disk:
-//! `cargo run --release --example log_speed -- [folder]`.
+//! `cargo run --release --example log_speed -- [FOLDER [LARGE_EVENTS_COUNT]]`. With a count, a log of
+//! so many events over 100 000 streams is made in `FOLDER/large`, unless it is there, and opened.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
+    clippy::exit,
     clippy::indexing_slicing,
     reason = "a measurement reads the clock, prints, and fails by panicking"
 )]
@@ -43,12 +45,18 @@ impl IdGenerator for CountedIds {
     }
 }
 
+/// How many streams the large log has.
+const LARGE_STREAMS_COUNT: u64 = 100_000;
+
 fn main() {
-    let folder = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
-    let folder = tempfile::tempdir_in(folder).unwrap();
+    let parent = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    if let Some(count) = std::env::args().nth(2) {
+        return large(&parent.join("large"), count.parse().unwrap());
+    }
+    let folder = tempfile::tempdir_in(parent).unwrap();
     let sync_us = raw_sync_us(folder.path());
     let batch_bytes_per_second = raw_batches(folder.path());
-    let store = LocalStore::open(&folder.path().join("data"), &CountedIds::default()).unwrap();
+    let store = open(&folder.path().join("data"));
     lone_writer(&store.events, sync_us);
     for in_flight in [256, 1_024] {
         closed_loop(&store.events, in_flight);
@@ -59,11 +67,60 @@ fn main() {
     cold_stream(&store.events);
     states(&store);
     drop(store);
+    drop(open(&folder.path().join("data")));
+}
+
+fn open(folder: &Path) -> LocalStore {
     let (begin, cpu) = (Instant::now(), cpu_seconds());
-    let store = LocalStore::open(&folder.path().join("data"), &CountedIds::default()).unwrap();
-    let events_count = store.recovery.events_count;
-    let cpu = cpu_seconds() - cpu;
-    println!("open: {events_count} events in {:?}, {cpu:.3} s of cpu", begin.elapsed());
+    let store = LocalStore::open(folder, &CountedIds::default()).unwrap();
+    let report = &store.recovery;
+    let (took, cpu) = (begin.elapsed(), cpu_seconds() - cpu);
+    println!(
+        "open: {} events in {} segments in {took:?}, {cpu:.3} s of cpu, {}",
+        report.events_count,
+        report.segments_count,
+        memory()
+    );
+    store
+}
+
+/// How much memory the process has, and how much of it is its own.
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let field =
+        |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+    format!("{} of memory, {} at most", field("VmRSS:"), field("VmHWM:"))
+}
+
+/// A large log: filled, ended in the middle of writing, and opened.
+fn large(folder: &Path, count: u64) {
+    let store = open(folder);
+    let recorded_count = store.recovery.events_count;
+    if recorded_count < count {
+        let streams: Vec<_> = (0..LARGE_STREAMS_COUNT)
+            .map(|number| StreamId::parse(&format!("account/{number}")).unwrap())
+            .collect();
+        let missing = count - recorded_count;
+        run(&store.events, 1_024, missing, ("filling", recorded_count), |number| {
+            let stream = number.wrapping_mul(7_919) % LARGE_STREAMS_COUNT;
+            streams[usize::try_from(stream).unwrap()].clone()
+        });
+        println!("filled: {}", memory());
+        // As `kill -9` would: nothing is closed.
+        std::process::exit(0);
+    }
+    let (sync_us, first_id) = (0.0, u64::MAX / 2 + recorded_count);
+    lone_writer_from(&store.events, sync_us, first_id);
+    cold_stream(&store.events);
+    let streams: Vec<_> = (0..STREAMS_COUNT)
+        .map(|number| StreamId::parse(&format!("account/{number}")).unwrap())
+        .collect();
+    run(&store.events, 256, 500_000, ("256 in flight on all of it", first_id + 10_000), |number| {
+        streams[usize::try_from(number % STREAMS_COUNT).unwrap()].clone()
+    });
+    println!("used: {}", memory());
+    feed(&store.events);
+    println!("read: {}", memory());
 }
 
 /// Seconds of processor time this process has used: what counts on a machine that does other work.
@@ -137,11 +194,15 @@ fn commit(stream: &StreamId, number: u64, event: &NewEvent) -> Commit {
 }
 
 fn lone_writer(store: &LocalEventStore, sync_us: f64) {
+    lone_writer_from(store, sync_us, 0);
+}
+
+fn lone_writer_from(store: &LocalEventStore, sync_us: f64, first_id: u64) {
     let (stream, event) = (StreamId::parse("account/lone").unwrap(), event());
     let mut times = Vec::new();
     for number in 0..5_000 {
         let begin = Instant::now();
-        let accepted = block_on(store.append(commit(&stream, number, &event))).unwrap();
+        let accepted = block_on(store.append(commit(&stream, first_id + number, &event))).unwrap();
         block_on(accepted.durability.wait()).unwrap();
         times.push(begin.elapsed());
     }
@@ -156,7 +217,8 @@ fn closed_loop(store: &LocalEventStore, in_flight: u64) {
     let streams: Vec<_> = (0..STREAMS_COUNT)
         .map(|number| StreamId::parse(&format!("account/{number}")).unwrap())
         .collect();
-    run(store, in_flight, count, &format!("{in_flight} in flight"), |number| {
+    let first_id = count * in_flight * 10;
+    run(store, in_flight, count, (&format!("{in_flight} in flight"), first_id), |number| {
         let stream = number.wrapping_mul(7_919) % STREAMS_COUNT;
         streams[usize::try_from(stream).unwrap()].clone()
     });
@@ -164,14 +226,15 @@ fn closed_loop(store: &LocalEventStore, in_flight: u64) {
 
 fn hot_stream(store: &LocalEventStore) {
     let stream = StreamId::parse("account/hot").unwrap();
-    run(store, 256, 500_000, "one hot stream, 256 in flight", |_| stream.clone());
+    let name = "one hot stream, 256 in flight";
+    run(store, 256, 500_000, (name, 1 << 60), |_| stream.clone());
 }
 
 fn run(
     store: &LocalEventStore,
     in_flight: u64,
     count: u64,
-    name: &str,
+    (name, first_id): (&str, u64),
     stream: impl Fn(u64) -> StreamId,
 ) {
     let event = event();
@@ -185,8 +248,8 @@ fn run(
         }
         if number < count {
             let sent = Instant::now();
-            let id = number + count * in_flight * 10;
-            let accepted = block_on(store.append(commit(&stream(number), id, &event))).unwrap();
+            let commit = commit(&stream(number), first_id + number, &event);
+            let accepted = block_on(store.append(commit)).unwrap();
             let tx = tx.clone();
             accepted.durability.on_done(move |outcome| {
                 outcome.unwrap();

@@ -18,6 +18,7 @@ mod files;
 mod local_store;
 mod lock;
 mod log;
+pub mod maintenance;
 mod state;
 
 pub use blobs::LocalBlobStore;

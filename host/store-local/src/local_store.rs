@@ -11,6 +11,7 @@ use annals_core::port::state_store::StateError;
 
 use crate::lock::FolderLock;
 use crate::log::{LocalEventStore, LogError, LogOptions, RecoveryReport, WhenMissing};
+use crate::maintenance::{self, MaintenanceError};
 use crate::{LocalBlobStore, LocalStateStores, files, state};
 
 /// The stores of one data folder. The folder is locked until all of them are dropped.
@@ -58,6 +59,23 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    /// The folder is a backup.
+    #[error("`{}` is a backup, and stays as it is: restore it to another folder", folder.display())]
+    IsABackup {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A task on the folder was interrupted.
+    #[error("`{}` is not whole: {task} was interrupted", folder.display())]
+    Unfinished {
+        /// The folder.
+        folder: PathBuf,
+        /// Which task.
+        task: String,
+    },
+    /// A change of what was recorded was interrupted, and cannot be completed.
+    #[error("failed to complete the rewriting of the log")]
+    Rewrite(#[source] Box<MaintenanceError>),
     /// The log cannot be opened.
     #[error("failed to open the log")]
     Log(#[source] LogError),
@@ -99,6 +117,9 @@ impl LocalStore {
         files::create_folder(folder)
             .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
         let lock = Arc::new(FolderLock::take(folder)?);
+        maintenance::refuse_unfinished(folder)?;
+        let rewritten = |error| OpenError::Rewrite(Box::new(error));
+        let pending = maintenance::complete(folder).map_err(rewritten)?;
         let state_folder = folder.join("state");
         // What is derived from a log is never without it: then the log is lost, not new.
         let when_missing = if state::has_any(&state_folder).map_err(OpenError::State)? {
@@ -109,6 +130,9 @@ impl LocalStore {
         let log = folder.join("log");
         let (events, recovery) =
             LocalEventStore::open(&log, when_missing, ids, options).map_err(OpenError::Log)?;
+        if let Some(pending) = pending {
+            pending.record(folder, &events).map_err(rewritten)?;
+        }
         let states = LocalStateStores::new(state_folder, events.store_id());
         let blobs = LocalBlobStore::new(folder.join("plugins"));
         Ok(Self {

@@ -11,8 +11,16 @@ use hashbrown::{Equivalent, HashMap};
 
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
+    names: HashMap<Name, Said>,
+}
+
+/// What is said of a name.
+#[derive(Debug)]
+struct Said {
     /// `None`: released.
-    names: HashMap<Name, Option<ClaimHolder>>,
+    holder: Option<ClaimHolder>,
+    /// Whether a commit of this segment says it, or an earlier one.
+    is_own: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,19 +45,21 @@ impl Claims {
     /// The last thing said of a name: its holder, maybe expired, or that it was released. `None`:
     /// nothing is said of it here.
     pub(crate) fn get(&self, scope: &str, key: &str) -> Option<Option<&ClaimHolder>> {
-        self.names.get(&NameRef { scope, key }).map(Option::as_ref)
+        self.names.get(&NameRef { scope, key }).map(|said| said.holder.as_ref())
     }
 
     /// Adds what earlier segments say of a name of which nothing is said here.
     pub(crate) fn add_earlier(&mut self, scope: &str, key: &str, holder: Option<ClaimHolder>) {
         if self.get(scope, key).is_none() {
-            self.names.insert(Name { scope: scope.into(), key: key.into() }, holder);
+            let name = Name { scope: scope.into(), key: key.into() };
+            self.names.insert(name, Said { holder, is_own: false });
         }
     }
 
-    /// All names, in no order.
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&Name, Option<&ClaimHolder>)> {
-        self.names.iter().map(|(name, holder)| (name, holder.as_ref()))
+    /// All names that commits of this segment took or released, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Name, Option<&ClaimHolder>)> {
+        let own = self.names.iter().filter(|(_, said)| said.is_own);
+        own.map(|(name, said)| (name, said.holder.as_ref()))
     }
 
     fn holder(&self, scope: &str, key: &str, now: Timestamp) -> Option<&ClaimHolder> {
@@ -82,10 +92,10 @@ impl Claims {
     }
 
     pub(crate) fn release(&mut self, scope: &str, key: &str, stream: &str) {
-        if let Some(holder) = self.names.get_mut(&NameRef { scope, key })
-            && holder.as_ref().is_some_and(|holder| holder.stream.as_str() == stream)
+        if let Some(said) = self.names.get_mut(&NameRef { scope, key })
+            && said.holder.as_ref().is_some_and(|holder| holder.stream.as_str() == stream)
         {
-            *holder = None;
+            *said = Said { holder: None, is_own: true };
         }
     }
 
@@ -96,13 +106,13 @@ impl Claims {
         stream: StreamId,
         expires_at: Option<Timestamp>,
     ) {
-        let holder = Some(ClaimHolder { stream, expires_at });
+        let said = Said { holder: Some(ClaimHolder { stream, expires_at }), is_own: true };
         if let Some(held) = self.names.get_mut(&NameRef { scope, key }) {
-            *held = holder;
+            *held = said;
             return;
         }
         let name = Name { scope: scope.into(), key: key.into() };
-        self.names.insert(name, holder);
+        self.names.insert(name, said);
     }
 }
 

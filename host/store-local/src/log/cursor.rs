@@ -17,6 +17,10 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(crate) fn bytes(&mut self, count: usize) -> Result<&'a [u8], FrameFault> {
         let (bytes, rest) = self.rest.split_at_checked(count).ok_or(SHORT)?;
         self.rest = rest;

@@ -188,6 +188,16 @@ impl<'a> EventParts<'a> {
         self.rest.is_at_end()
     }
 
+    /// What is not decoded yet.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest.rest()
+    }
+
+    /// How much is not decoded yet, in bytes.
+    pub(crate) const fn bytes_count(&self) -> usize {
+        self.rest().len()
+    }
+
     pub(crate) fn skip(&mut self, events_count: u64) -> Result<(), FrameFault> {
         for _ in 0..events_count {
             self.decode_next()?;

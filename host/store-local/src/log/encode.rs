@@ -196,7 +196,7 @@ fn put_claims(
     Ok(())
 }
 
-fn put_event(out: &mut Vec<u8>, event: &NewEvent) -> Result<(), AppendError> {
+pub(crate) fn put_event(out: &mut Vec<u8>, event: &NewEvent) -> Result<(), AppendError> {
     let has_other_type = event.content_type != ContentType::Json;
     out.put_u8(
         if event.id.is_some() { event_bits::ID } else { 0 }

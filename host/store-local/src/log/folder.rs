@@ -42,11 +42,17 @@ pub(crate) trait LogFolder: Send + Sync + fmt::Debug {
 #[derive(Debug)]
 pub(crate) struct DiskFolder {
     path: PathBuf,
+    is_read_only: bool,
 }
 
 impl DiskFolder {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), is_read_only: false }
+    }
+
+    /// A folder whose files are only read.
+    pub(crate) fn read_only(path: &Path) -> Self {
+        Self { path: path.to_owned(), is_read_only: true }
     }
 }
 
@@ -70,8 +76,9 @@ impl LogFolder for DiskFolder {
     }
 
     fn open(&self, name: &str, _: OpenedBy) -> io::Result<Arc<dyn LogFile>> {
-        let file = File::options().read(true).write(true).open(self.path.join(name))?;
-        Ok(Arc::new(file))
+        let mut options = File::options();
+        let options = options.read(true).write(!self.is_read_only);
+        Ok(Arc::new(options.open(self.path.join(name))?))
     }
 
     fn create(&self, name: &str, _: OpenedBy) -> io::Result<Arc<dyn LogFile>> {

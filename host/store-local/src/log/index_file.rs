@@ -18,7 +18,8 @@ mod pages;
 mod read;
 mod write;
 
+pub(crate) use filter::Filter;
 pub(crate) use layout::{INDEX_SUFFIX, IndexFault};
 pub(crate) use pages::PageCache;
 pub(crate) use read::{FilterRoom, IndexFile, StreamFacts};
-pub(crate) use write::write;
+pub(crate) use write::{for_each_piece, write};

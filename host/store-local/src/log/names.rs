@@ -1,5 +1,6 @@
-//! Stream ids and event types that were seen, so that equal ones share their text: building a
-//! recorded event then costs two reference counts instead of two allocations.
+//! Stream ids and event types that were seen first, so that equal ones share their text: building a
+//! recorded event then costs two reference counts instead of two allocations. Only as many stream ids
+//! as a processor's cache holds: past that, finding one costs more than making it.
 
 use std::hash::BuildHasher as _;
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +13,10 @@ use super::fault::FrameFault;
 
 /// How many parts the stream ids are in, so that readers rarely wait for one another.
 const SHARDS_COUNT: usize = 16;
+
+/// Most stream ids per part, and most event types (inclusive).
+const SHARD_STREAMS_MAX: usize = 1_024;
+const EVENT_TYPES_MAX: usize = 4_096;
 
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -50,7 +55,10 @@ impl Names {
             return Ok(stream.clone());
         }
         let stream = make()?;
-        streams.insert_unique(hash, stream.clone(), |stream| self.hasher.hash_one(stream.as_str()));
+        if streams.len() < SHARD_STREAMS_MAX {
+            let hash_of = |stream: &StreamId| self.hasher.hash_one(stream.as_str());
+            streams.insert_unique(hash, stream.clone(), hash_of);
+        }
         Ok(stream)
     }
 
@@ -63,9 +71,11 @@ impl Names {
         }
         let event_type = EventType::new(text)
             .map_err(|_| FrameFault::Malformed { what: "an event type is not one" })?;
-        types.insert_unique(hash, event_type.clone(), |event_type| {
-            self.hasher.hash_one(event_type.as_str())
-        });
+        if types.len() < EVENT_TYPES_MAX {
+            types.insert_unique(hash, event_type.clone(), |event_type| {
+                self.hasher.hash_one(event_type.as_str())
+            });
+        }
         Ok(event_type)
     }
 }
@@ -86,5 +96,21 @@ mod tests {
         assert_eq!(names.event_type("opened").unwrap().as_str(), "opened");
         assert!(names.stream("account").is_err());
         assert!(names.event_type("Opened").is_err());
+    }
+
+    #[test]
+    fn keeps_only_so_many() {
+        // Guards memory: it does not grow with the number of streams.
+        let names = Names::default();
+        let most = SHARDS_COUNT * SHARD_STREAMS_MAX;
+        for number in 0..2 * most {
+            names.stream(&format!("account/{number}")).unwrap();
+        }
+        for number in 0..2 * EVENT_TYPES_MAX {
+            names.event_type(&format!("type-{number}")).unwrap();
+        }
+        let kept = names.streams.iter().map(|shard| shard.lock().unwrap().len()).sum::<usize>();
+        assert_eq!((kept, names.event_types.lock().unwrap().len()), (most, EVENT_TYPES_MAX));
+        assert_eq!(names.stream("account/99999999").unwrap().as_str(), "account/99999999");
     }
 }

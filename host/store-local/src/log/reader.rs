@@ -487,6 +487,9 @@ pub(crate) async fn wait_for(shared: &Shared, commits: Option<u64>) -> Result<()
 }
 
 pub(crate) fn lost(lost: DurabilityLost) -> ReadError {
-    let message = "the log cannot make durable what was accepted";
-    ReadError::Unavailable(DriverError::with_source(message, lost))
+    ReadError::Unavailable(lost_driver(lost))
+}
+
+pub(crate) fn lost_driver(lost: DurabilityLost) -> DriverError {
+    DriverError::with_source("the log cannot make durable what was accepted", lost)
 }

@@ -181,6 +181,18 @@ pub(crate) fn read_header(file: &dyn LogFile, path: &Path) -> Result<SegmentHead
     }
 }
 
+/// What is behind the last good frame of the last segment, without changing it.
+pub(crate) fn find_torn_tail(
+    (file, path): (&dyn LogFile, &Path),
+    header: &SegmentHeader,
+    place: (u64, u64),
+    fault: Option<FrameFault>,
+) -> Result<Option<TornTail>, LogError> {
+    let recovery = Recovery { file, path };
+    let file_end = recovery.io("read the length of", file.bytes_count())?;
+    recovery.find_torn_tail(header, place, file_end, fault)
+}
+
 struct Recovery<'a> {
     file: &'a dyn LogFile,
     path: &'a Path,
@@ -223,6 +235,11 @@ impl Recovery<'_> {
                 Step::End(fault) => break fault,
             }
         };
+        // A segment gets its name when its first commits are synced: without them it is not torn.
+        if header.first_commit > 0 && index.commits_count() == 0 {
+            let fault = fault.unwrap_or(FrameFault::Incomplete);
+            return Err(self.damaged(SEGMENT_BODY_START, &fault));
+        }
         let cut = self.cut_torn_tail(header, &index, file_end, fault)?;
         self.write_again(&index, synced_commits)?;
         self.io("sync", self.file.sync_data())?;
@@ -237,7 +254,32 @@ impl Recovery<'_> {
         file_end: u64,
         fault: Option<FrameFault>,
     ) -> Result<Option<TornTail>, LogError> {
-        let start = index.end();
+        let place = (index.end(), index.next_commit());
+        let Some(tail) = self.find_torn_tail(header, place, file_end, fault)? else {
+            return Ok(None);
+        };
+        let start = tail.offset;
+        let zeros = vec![0; PIECE_BYTES.min(as_usize(tail.bytes_count))];
+        // From the back, so that a crash in between leaves a tail that is still torn.
+        let mut end = start + tail.bytes_count;
+        while end > start {
+            let count = (end - start).min(as_u64(zeros.len()));
+            let zeros = zeros.get(..as_usize(count)).unwrap_or_default();
+            self.io("cut", self.file.write_all_at(zeros, end - count))?;
+            end -= count;
+        }
+        Ok(Some(tail))
+    }
+
+    /// What is behind the last good frame, which ends at `start` and is followed by commit
+    /// `next_commit`: nothing, what a crash left, or damage.
+    fn find_torn_tail(
+        &self,
+        header: &SegmentHeader,
+        (start, next_commit): (u64, u64),
+        file_end: u64,
+        fault: Option<FrameFault>,
+    ) -> Result<Option<TornTail>, LogError> {
         let fault =
             fault.unwrap_or(FrameFault::Malformed { what: "there is more behind unused space" });
         let mut used_end = start;
@@ -250,7 +292,6 @@ impl Recovery<'_> {
         if used_end == start {
             return Ok(None);
         }
-        let next_commit = index.next_commit();
         let overlap = FRAME_HEADER_BYTES - 1;
         self.for_each_piece(start..used_end, overlap, |offset, piece| {
             for (at, head) in piece.windows(FRAME_HEADER_BYTES).enumerate() {
@@ -261,15 +302,6 @@ impl Recovery<'_> {
             }
             Ok(())
         })?;
-        let zeros = vec![0; PIECE_BYTES.min(as_usize(used_end - start))];
-        // From the back, so that a crash in between leaves a tail that is still torn.
-        let mut end = used_end;
-        while end > start {
-            let count = (end - start).min(as_u64(zeros.len()));
-            let zeros = zeros.get(..as_usize(count)).unwrap_or_default();
-            self.io("cut", self.file.write_all_at(zeros, end - count))?;
-            end -= count;
-        }
         Ok(Some(TornTail {
             path: self.path.to_owned(),
             offset: start,

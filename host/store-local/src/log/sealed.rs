@@ -7,7 +7,7 @@
 //! ```
 
 use std::ops::Range;
-use std::sync::{Arc, Condvar, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, OnceLock, PoisonError, RwLock};
 
 use annals_core::commit::ClaimHolder;
 use annals_core::error::DriverError;
@@ -18,7 +18,7 @@ use super::fault::{FrameFault, LogError};
 use super::files::Files;
 use super::hash::StableHasher;
 use super::index::{FrameSpan, Index, Kind, StreamTotals};
-use super::index_file::{FilterRoom, IndexFault, IndexFile, PageCache, StreamFacts};
+use super::index_file::{Filter, FilterRoom, IndexFault, IndexFile, PageCache, StreamFacts};
 use super::names::Names;
 use super::rebuild::rebuild;
 use super::segment::Segment;
@@ -48,6 +48,9 @@ pub(crate) struct Sealed {
 pub(crate) struct SealedSegment {
     pub(crate) segment: Arc<Segment>,
     index: RwLock<SegmentIndex>,
+    /// The filter of the index file, once there is one and room for it. Beside the lock: nearly all
+    /// looks end here, and a loop over many segments must not wait for each.
+    filter: OnceLock<Arc<Filter>>,
     /// The number of the first commit, and the position of the first event, of the next segment.
     pub(crate) end_commit: u64,
     pub(crate) next_position: u64,
@@ -81,7 +84,26 @@ impl SealedSegment {
                 index.header.end,
             ),
         };
-        Self { segment, index: RwLock::new(index), end_commit, next_position, end }
+        let filter = OnceLock::new();
+        let sealed =
+            Self { segment, index: RwLock::new(index), filter, end_commit, next_position, end };
+        sealed.keep_filter();
+        sealed
+    }
+
+    fn keep_filter(&self) {
+        if let SegmentIndex::File(index) =
+            &*self.index.read().unwrap_or_else(PoisonError::into_inner)
+            && let Some(filter) = &index.filter
+        {
+            // Another one is there only when an index was made again: both say the same.
+            self.filter.get_or_init(|| Arc::clone(filter));
+        }
+    }
+
+    /// Whether the segment may hold something with this hash.
+    fn may_have(&self, hash: u64) -> bool {
+        self.filter.get().is_none_or(|filter| filter.may_have(hash))
     }
 
     /// The index, when it is not in a file yet.
@@ -94,6 +116,7 @@ impl SealedSegment {
 
     pub(crate) fn replace_index(&self, index: SegmentIndex) {
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+        self.keep_filter();
     }
 
     /// The time of the last commit.
@@ -154,10 +177,16 @@ impl Sealed {
         }
     }
 
+    /// The segments that may hold something with this hash, newest first.
+    fn that_may_have(&self, hash: u64) -> impl Iterator<Item = usize> {
+        let segments = self.segments.iter().enumerate().rev();
+        segments.filter(move |(_, sealed)| sealed.may_have(hash)).map(|(at, _)| at)
+    }
+
     /// How much all sealed segments hold of a stream.
     pub(crate) fn stream_totals(&self, stream: &str) -> Result<StreamTotals, ReadError> {
         let hash = self.common.hasher.stream(stream);
-        for at in (0..self.segments.len()).rev() {
+        for at in self.that_may_have(hash) {
             if let Some((totals, _)) = self.stream_in(at, stream, hash)? {
                 return Ok(totals);
             }
@@ -190,7 +219,7 @@ impl Sealed {
         stream: &str,
     ) -> Result<Option<(StreamTotals, Option<u64>)>, ReadError> {
         let hash = self.common.hasher.stream(stream);
-        for at in (0..self.segments.len()).rev() {
+        for at in self.that_may_have(hash) {
             let found = self.look(at, |index| match index {
                 SegmentIndex::Memory(index) => Ok(index.find_stream(stream).map(|entry| {
                     let last = entry.last_commit();
@@ -236,7 +265,7 @@ impl Sealed {
         let hash = self.common.hasher.stream(stream);
         let mut all = Vec::new();
         let mut end = u64::MAX;
-        for at in (0..self.segments.len()).rev() {
+        for at in self.that_may_have(hash) {
             if end <= wanted.start {
                 break;
             }
@@ -278,12 +307,14 @@ impl Sealed {
     /// The frames that may have an id with this hash, newest segment first.
     pub(crate) fn candidates(&self, hash: u64) -> Result<Vec<Frames>, ReadError> {
         let mut all = Vec::new();
-        for (at, sealed) in self.segments.iter().enumerate().rev() {
+        for at in self.that_may_have(hash) {
             let spans = self.look(at, |index| match index {
                 SegmentIndex::Memory(index) => Ok(index.candidates(hash)),
                 SegmentIndex::File(index) => index.candidates(hash),
             })?;
-            if let Some(spans) = spans.filter(|spans| !spans.is_empty()) {
+            if let Some(spans) = spans.filter(|spans| !spans.is_empty())
+                && let Some(sealed) = self.segments.get(at)
+            {
                 all.push(Frames { segment: Arc::clone(&sealed.segment), spans });
             }
         }
@@ -293,7 +324,7 @@ impl Sealed {
     /// Who holds a claim, maybe expired.
     pub(crate) fn claim(&self, scope: &str, key: &str) -> Result<Option<ClaimHolder>, ReadError> {
         let hash = self.common.hasher.claim(scope, key);
-        for at in (0..self.segments.len()).rev() {
+        for at in self.that_may_have(hash) {
             let said = self.look(at, |index| match index {
                 SegmentIndex::Memory(index) => {
                     Ok(index.claims.get(scope, key).map(|holder| holder.cloned()))

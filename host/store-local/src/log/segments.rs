@@ -46,6 +46,9 @@ pub(crate) fn find_segments(
         create(&**folder, ids)?;
         numbers.push(0);
     }
+    // A process that crashed may have given a segment its name and not synced it: nothing that is
+    // acknowledged from now on may hang on such a name.
+    folder.sync().map_err(|source| io_error("sync", folder.path(), source))?;
     let mut segments: Vec<Arc<Segment>> = Vec::with_capacity(numbers.len());
     for number in numbers {
         let name = name_of(number, SEGMENT_SUFFIX);

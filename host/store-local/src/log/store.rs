@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use annals_core::command::RecordedCommand;
 use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::DurabilityLost;
+use annals_core::error::DriverError;
 use annals_core::id::{CommandId, IdGenerator, StoreId};
 use annals_core::place::{Partition, Position, Revision};
 use annals_core::port::EventStore;
@@ -156,6 +157,19 @@ impl LocalEventStore {
         match self.shared.wait_for(u64::MAX).await {
             Err(lost) => lost,
             Ok(()) => DurabilityLost { cause: Arc::from("the log is full") },
+        }
+    }
+
+    /// Appends, and waits until it is durable.
+    pub(crate) fn append_and_wait(&self, commit: &Commit) -> Result<(), AppendError> {
+        let accepted = append(&self.shared, commit)?;
+        let (tx, rx) = mpsc::channel();
+        // The receiver is gone only when this thread is.
+        accepted.durability.on_done(move |outcome| tx.send(outcome).unwrap_or_default());
+        match rx.recv() {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(lost)) => Err(AppendError::OutcomeUnknown(reader::lost_driver(lost))),
+            Err(_) => Err(AppendError::OutcomeUnknown(DriverError::new("nobody told"))),
         }
     }
 

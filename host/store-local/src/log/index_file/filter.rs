@@ -22,6 +22,25 @@ const SALTS: [u32; 8] = [
     0x5c6b_fb31,
 ];
 
+/// A filter in memory.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    blocks: Vec<u8>,
+    blocks_count: usize,
+}
+
+impl Filter {
+    /// From the bytes of a whole number of blocks.
+    pub(crate) fn new(blocks: Vec<u8>) -> Self {
+        Self { blocks_count: blocks.len() / BLOCK_BYTES, blocks }
+    }
+
+    pub(crate) fn may_have(&self, hash: u64) -> bool {
+        let start = block_of(hash, self.blocks_count) * BLOCK_BYTES;
+        self.blocks.get(start..start + BLOCK_BYTES).is_none_or(|block| may_have(block, hash))
+    }
+}
+
 /// The filter of `hashes`.
 pub(crate) fn build(hashes: impl ExactSizeIterator<Item = u64>) -> Vec<u8> {
     let bytes = (hashes.len() * BITS_PER_HASH).div_ceil(8);

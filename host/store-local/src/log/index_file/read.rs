@@ -10,7 +10,7 @@ use annals_core::name::EventType;
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 
-use super::filter::{BLOCK_BYTES, block_of, may_have};
+use super::filter::{BLOCK_BYTES, Filter, block_of, may_have};
 use super::layout::{
     COMMAND_BYTES, COMMIT_BYTES, CONTENT_BYTES, Extent, ID_BYTES, IndexFault, IndexHeader,
     PAGE_BYTES, STREAM_BYTES, STREAM_COMMIT_BYTES, Section, check_page, damaged,
@@ -51,7 +51,8 @@ pub(crate) struct IndexFile {
     number: u64,
     pub(crate) header: IndexHeader,
     pub(crate) kinds: Vec<(Kind, u64)>,
-    filter: Option<Vec<u8>>,
+    /// Looked at before anything else, by whoever has the index; absent when there was no room.
+    pub(crate) filter: Option<Arc<Filter>>,
     files: Arc<Files>,
     pages: Arc<PageCache>,
 }
@@ -111,20 +112,19 @@ impl IndexFile {
         index.kinds = index.read_kinds()?;
         let filter = index.header.section(Section::Filter);
         if room.take(filter.bytes_count) {
-            index.filter = Some(index.section(filter)?);
+            index.filter = Some(Arc::new(Filter::new(index.section(filter)?)));
         }
         Ok(index)
     }
 
     /// Whether the segment may hold something with this hash.
     fn may_have(&self, hash: u64) -> Result<bool, IndexFault> {
+        if let Some(filter) = &self.filter {
+            return Ok(filter.may_have(hash));
+        }
         let extent = self.header.section(Section::Filter);
         let count = usize::try_from(extent.bytes_count).unwrap_or_default() / BLOCK_BYTES;
         let start = block_of(hash, count) * BLOCK_BYTES;
-        if let Some(filter) = &self.filter {
-            let block = filter.get(start..start + BLOCK_BYTES);
-            return Ok(may_have(block.ok_or(damaged("the filter is cut off"))?, hash));
-        }
         let start = u64::try_from(start).unwrap_or(u64::MAX);
         let block: [u8; BLOCK_BYTES] = Window::new(self).array(extent, start)?;
         Ok(may_have(&block, hash))

@@ -24,9 +24,23 @@ const PAGES_PER_WRITE: usize = 256;
 /// Writes the index of the segment with `segment` as its header into an empty file, and makes it
 /// durable.
 pub(crate) fn write(file: &dyn LogFile, segment: &SegmentHeader, index: &Index) -> io::Result<()> {
+    let mut offset = 0;
+    for_each_piece(segment, index, |bytes| {
+        file.write_all_at(bytes, offset)?;
+        offset += wide(bytes.len());
+        Ok(())
+    })?;
+    file.sync_data()
+}
+
+/// Hands over the bytes of the index file, piece by piece. The same frames give the same bytes.
+pub(crate) fn for_each_piece(
+    segment: &SegmentHeader,
+    index: &Index,
+    mut visit: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let contents = contents(segment, index);
     let mut buffer = Vec::with_capacity(PAGES_PER_WRITE * PAGE_BYTES);
-    let mut offset = 0;
     let mut page = 0;
     for pages in contents.chunks(PAGES_PER_WRITE * CONTENT_BYTES) {
         buffer.clear();
@@ -38,10 +52,9 @@ pub(crate) fn write(file: &dyn LogFile, segment: &SegmentHeader, index: &Index) 
             buffer.put_u32_le(crc);
             page += 1;
         }
-        file.write_all_at(&buffer, offset)?;
-        offset += u64::try_from(buffer.len()).unwrap_or(u64::MAX);
+        visit(&buffer)?;
     }
-    file.sync_data()
+    Ok(())
 }
 
 /// The contents of all pages, one after the other.
