@@ -27,3 +27,6 @@ pub use log::{
     LocalEventStore, LogError, LogOptions, RecoveryReport, SEGMENT_BYTES_MIN, TornTail, WhenMissing,
 };
 pub use state::LocalStateStores;
+
+#[cfg(test)]
+mod tests;

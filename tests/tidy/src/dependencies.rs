@@ -33,6 +33,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("guest-sdk/build", &[]),
     ("plugins/", &["guest-sdk"]),
     ("tests/conformance", &["host/core"]),
+    ("tests/simulation", &["host/core", "host/engine", "host/store-", "host/bus-"]),
     ("tests/components", &["guest-sdk/build"]),
     ("tests/components/misbehaving", &["guest-sdk"]),
     ("tests/tidy", &[]),

@@ -40,7 +40,7 @@ pub struct Damage {
     /// The file.
     pub path: PathBuf,
     /// Where in it, in bytes; `None` when it is the whole file.
-    pub offset: Option<u64>,
+    pub at_byte: Option<u64>,
     /// What is wrong.
     pub what: String,
     /// What to do.
@@ -111,9 +111,9 @@ struct Verification<'a> {
 }
 
 impl Verification<'_> {
-    fn damaged(&mut self, path: &Path, offset: Option<u64>, what: &str, remedy: Remedy) {
+    fn damaged(&mut self, path: &Path, at_byte: Option<u64>, what: &str, remedy: Remedy) {
         let path = path.to_owned();
-        self.found.damages.push(Damage { path, offset, what: what.to_owned(), remedy });
+        self.found.damages.push(Damage { path, at_byte, what: what.to_owned(), remedy });
     }
 
     /// Damage becomes a result; anything else stays an error.

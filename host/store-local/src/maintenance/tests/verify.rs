@@ -49,7 +49,7 @@ fn damage_of_each_kind_is_named_with_file_place_and_remedy() {
     let plugin = plugin.unwrap().path();
     flip(&plugin, 3);
     let found = verify(&data.path()).unwrap();
-    let named: Vec<_> = found.damages.iter().map(|it| (&it.path, it.offset, it.remedy)).collect();
+    let named: Vec<_> = found.damages.iter().map(|it| (&it.path, it.at_byte, it.remedy)).collect();
     let expected = [
         (&index, Some(300), Remedy::Remove),
         (&view, None, Remedy::Remove),
@@ -68,7 +68,7 @@ fn damage_of_each_kind_is_named_with_file_place_and_remedy() {
     for path in [third, &segments[4]] {
         let damage = Damage {
             path: path.clone(),
-            offset: Some(64),
+            at_byte: Some(64),
             what: what.clone(),
             remedy: Remedy::RestoreOrRepair,
         };
