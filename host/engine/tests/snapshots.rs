@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use annals_core::port::state_store::{RowKey, StateCommit, StateSpace, StateWrite};
+use annals_store_memory::faulty::FaultyStateStores;
 use bytes::Bytes;
 
-use crate::support::faults::HostStateDown;
+use crate::support::faults::StateDown;
 use crate::support::guest::{Probe, tally};
 use crate::support::{World, add, run, state};
 
@@ -84,7 +85,8 @@ fn a_corrupt_snapshot_is_passed_over() {
 fn commands_go_on_while_the_snapshot_store_is_down() {
     // Guards S2: neither loading nor saving is needed for a command.
     run(async {
-        let world = World::new().with_states(|states| Arc::new(HostStateDown(states)));
+        let down = |states| FaultyStateStores::new(states, Arc::new(StateDown));
+        let world = World::new().with_states(|states| Arc::new(down(states)));
         fill(&world, 250).await;
         let engine = world.start().await;
         assert_eq!(state(&engine, "a").await, (249, "250".to_owned()));

@@ -41,6 +41,21 @@ impl MemoryEventStore {
         Self { store_id, log: Mutex::new(Log::new(store_id)), head: watch::Sender::new(None) }
     }
 
+    /// How many commits there are.
+    pub(crate) fn commits_count(&self) -> u64 {
+        self.log().commits_count()
+    }
+
+    /// The commits before a number (exclusive).
+    pub(crate) fn commits_before(&self, number: u64) -> Vec<RecordedCommit> {
+        self.log().commits_before(number).to_vec()
+    }
+
+    /// The position of the last event of the commits before a number (exclusive).
+    pub(crate) fn head_before(&self, number: u64) -> Option<Position> {
+        self.log().head_before(number)
+    }
+
     fn log(&self) -> MutexGuard<'_, Log> {
         // A poisoned log is whole: the log checks a commit before it changes anything.
         self.log.lock().unwrap_or_else(PoisonError::into_inner)

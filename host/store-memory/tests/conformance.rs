@@ -1,16 +1,26 @@
-//! Runs the contracts of the three stores against memory, and what only memory promises.
+//! Runs the contracts of the stores against memory and against the decorators that here do nothing,
+//! and what only memory promises.
+#![expect(clippy::unwrap_used, reason = "the support of tests fails by panicking, as they do")]
+
+mod faulty;
+mod volatile;
 
 mod support {
     use std::sync::Arc;
 
+    use annals_bus_local::LocalBus;
     use annals_core::id::StoreId;
-    use annals_core::port::{BlobStore, EventStore, StateStores};
-    use annals_store_memory::{MemoryBlobStore, MemoryEventStore, MemoryStateStores};
+    use annals_core::port::{BlobStore, Bus, EventStore, StateStores};
+    use annals_store_memory::faulty::{FaultyBus, FaultyEventStore, FaultyStateStores, NoFaults};
+    use annals_store_memory::{
+        MemoryBlobStore, MemoryEventStore, MemoryStateStores, VolatileEventStore,
+    };
     use uuid::Uuid;
 
+    pub(super) const STORE_ID: StoreId = StoreId::new(Uuid::from_u128(1));
+
     pub(super) async fn open_event_store() -> (Arc<dyn EventStore>, ()) {
-        let store_id = StoreId::new(Uuid::from_u128(1));
-        (Arc::new(MemoryEventStore::new(store_id)), ())
+        (Arc::new(MemoryEventStore::new(STORE_ID)), ())
     }
 
     pub(super) async fn open_state_stores() -> (Arc<dyn StateStores>, ()) {
@@ -20,11 +30,41 @@ mod support {
     pub(super) async fn open_blob_store() -> (Arc<dyn BlobStore>, ()) {
         (Arc::new(MemoryBlobStore::new()), ())
     }
+
+    pub(super) async fn open_faulty_event_store() -> (Arc<dyn EventStore>, ()) {
+        let store = Arc::new(MemoryEventStore::new(STORE_ID));
+        (Arc::new(FaultyEventStore::new(store, Arc::new(NoFaults))), ())
+    }
+
+    pub(super) async fn open_faulty_state_stores() -> (Arc<dyn StateStores>, ()) {
+        let stores = Arc::new(MemoryStateStores::new());
+        (Arc::new(FaultyStateStores::new(stores, Arc::new(NoFaults))), ())
+    }
+
+    pub(super) async fn open_faulty_bus() -> (Arc<dyn Bus>, ()) {
+        (Arc::new(FaultyBus::new(Arc::new(LocalBus::new()), Arc::new(NoFaults))), ())
+    }
+
+    pub(super) async fn open_volatile_event_store() -> (Arc<dyn EventStore>, ()) {
+        (Arc::new(VolatileEventStore::new(STORE_ID, Arc::new(NoFaults))), ())
+    }
 }
 
 annals_conformance::event_store_conformance! { open: support::open_event_store }
 annals_conformance::state_stores_conformance! { open: support::open_state_stores }
 annals_conformance::blob_store_conformance! { open: support::open_blob_store }
+
+mod without_faults {
+    annals_conformance::event_store_conformance! { open: crate::support::open_faulty_event_store }
+    annals_conformance::state_stores_conformance! { open: crate::support::open_faulty_state_stores }
+    annals_conformance::bus_conformance! { open: crate::support::open_faulty_bus }
+}
+
+mod volatile_conformance {
+    annals_conformance::event_store_conformance! {
+        open: crate::support::open_volatile_event_store
+    }
+}
 
 #[cfg(test)]
 mod memory {

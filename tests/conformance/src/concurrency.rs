@@ -12,8 +12,9 @@ use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    NOW, Store, all_feeds, append, assert_same, command_id, commit_of, data_of, decided, event,
-    event_with_id, events, exactly, part, plain, stream, whole_feed, whole_stream, wrong_revision,
+    NOW, Store, all_feeds, append, assert_same, command_id, commit_of, data_from, data_of, decided,
+    event, event_with_id, events, exactly, part, plain, stream, whole_feed, whole_stream,
+    wrong_revision,
 };
 
 const ANY: ExpectedRevision = ExpectedRevision::Any;
@@ -212,6 +213,106 @@ pub async fn a_reader_at_the_head_misses_nothing_while_writers_run(store: &Store
         let seen = reader.await.unwrap();
         let filter = FeedFilter::default();
         assert_eq!(seen, whole_feed(store, partition, &filter, usize::MAX).await);
+    }
+}
+
+/// Guards the safe position (R10): whenever a reader looks at the whole feed beside many writers, it
+/// sees the beginning of what the feed is in the end. A position that appears below one that was
+/// shown would make the look differ from it.
+pub async fn every_look_at_the_feed_is_the_beginning_of_the_final_one(store: &Store) {
+    let writers = (0..8).map(|number| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            for round in 0..25 {
+                let shared = part(&format!("shared-{}", round % 3), ANY, events(1));
+                let own = part(&format!("look-{number}"), ANY, events(1 + round % 4));
+                store.append(commit_of(vec![own, shared])).await.unwrap();
+            }
+        })
+    });
+    let writers: Vec<JoinHandle<()>> = writers.collect();
+    let readers = (0..3).map(|number| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            let mut looks: Vec<Vec<Vec<RecordedEvent>>> = Vec::new();
+            for _ in 0..20 {
+                let mut look = Vec::new();
+                for partition in 0..store.capabilities().partitions_count {
+                    let (partition, filter) = (Partition(partition), FeedFilter::default());
+                    let limit = if number == 0 { 13 } else { usize::MAX };
+                    look.push(whole_feed(&store, partition, &filter, limit).await);
+                }
+                looks.push(look);
+                tokio::task::yield_now().await;
+            }
+            looks
+        })
+    });
+    let readers: Vec<JoinHandle<_>> = readers.collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    store.flush().await.unwrap();
+    let in_the_end = all_feeds(store).await;
+    assert_eq!(in_the_end.iter().map(Vec::len).sum::<usize>(), 8 * 25 + 8 * (25 + 36));
+    for reader in readers {
+        for look in reader.await.unwrap() {
+            for (feed, in_the_end) in look.iter().zip(&in_the_end) {
+                assert!(
+                    in_the_end.starts_with(feed),
+                    "an event appeared before one that was shown"
+                );
+            }
+        }
+    }
+}
+
+/// Guards R10, the seam: readers that stop anywhere and go on from their last position beside running
+/// writers are given each event once.
+pub async fn a_reader_that_stops_goes_on_from_its_position(store: &Store) {
+    let writer = {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            for number in 0..100 {
+                store.append(plain("seam", ANY, vec![event(number)])).await.unwrap();
+            }
+        })
+    };
+    let partition = store.stream_info(&stream("seam")).await.unwrap().partition;
+    let filter = FeedFilter::default();
+    let (mut seen, mut after) = (Vec::new(), None);
+    while seen.len() < 100 {
+        // Its checkpoint is the last event it has seen, not how far the page was read.
+        let limit = 1 + seen.len() % 4;
+        let page = store.read_feed(partition, after, &filter, limit).await.unwrap();
+        after = page.events.last().map(|event| event.position).or(after);
+        seen.extend(page.events);
+        tokio::task::yield_now().await;
+    }
+    writer.await.unwrap();
+    assert_eq!(data_of(&seen), data_from(0..100));
+}
+
+/// Guards R10: many thousand idle subscribers hold up neither writers nor each other, those that go
+/// away while they wait are not waited for, and all that stay are told.
+pub async fn many_idle_subscribers_hold_up_nobody(store: &Store) {
+    let partition = store.stream_info(&stream("idle")).await.unwrap().partition;
+    let waiters = (0..10_000).map(|_| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            while store.head(partition).await.unwrap().is_none() {
+                store.wait_for_news(partition, None).await.unwrap();
+            }
+        })
+    });
+    let mut waiters: Vec<JoinHandle<()>> = waiters.collect();
+    tokio::task::yield_now().await;
+    for gone in waiters.drain(..5_000) {
+        gone.abort();
+    }
+    append(store, plain("idle", ANY, events(1))).await;
+    for waiter in waiters {
+        waiter.await.unwrap();
     }
 }
 

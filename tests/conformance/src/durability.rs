@@ -98,6 +98,21 @@ pub async fn no_read_shows_an_event_before_it_is_durable(store: &Store) {
     }
 }
 
+/// Guards exports against commits that a crash takes back: commits are read without waiting, and end
+/// at the last durable one.
+pub async fn no_commit_is_shown_before_it_is_durable(store: &Store) {
+    let partition = store.stream_info(&stream("commits")).await.unwrap().partition;
+    for number in 0..50 {
+        let accepted = accept(store, plain("commits", ANY, events(2))).await;
+        let last = accepted.receipt.streams[0].events.unwrap().last_position;
+        let is_shown = !store.read_commits(partition, number, 10).await.unwrap().is_empty();
+        assert!(!is_shown || store.head(partition).await.unwrap() >= Some(last));
+        accepted.durability.wait().await.unwrap();
+        let page = store.read_commits(partition, number, 10).await.unwrap();
+        assert_eq!(page.iter().map(|commit| commit.number).collect::<Vec<_>>(), [number]);
+    }
+}
+
 /// Guards who waits for a commit: once it is durable, head and feed have it.
 pub async fn the_feed_shows_what_is_durable(store: &Store) {
     let mut durabilities = Vec::new();

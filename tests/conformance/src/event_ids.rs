@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use annals_core::commit::{Claim, Commit, Release};
+use annals_core::event::{ContentType, NewEvent, Origin, SchemaVersion};
 use annals_core::id::EventId;
+use annals_core::name::EventType;
 use annals_core::place::ExpectedRevision;
 use annals_core::port::event_store::{AppendError, CommandIdsRemembered};
+use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::support::{
-    Store, append, assert_recorded, assert_refused, commit_of, contents, decided, event,
+    Store, after_now, append, assert_recorded, assert_refused, commit_of, contents, decided, event,
     event_with_id, events, exactly, part, plain, stream,
 };
 
@@ -127,6 +130,91 @@ pub async fn refuses_ids_that_are_recorded_in_other_streams(store: &Store) {
         assert_refused(store, commit, &error).await;
     }
     assert_eq!(append(store, first).await, receipt);
+}
+
+/// Guards R8, the false repeat: the same ids with another type, schema version, content type, data or
+/// metadata are another append, whichever event it is.
+pub async fn refuses_the_same_ids_with_other_events(store: &Store) {
+    let first = plain("other-events", ANY, vec![event_with_id(71), event_with_id(72)]);
+    let receipt = append(store, first.clone()).await;
+    let changes: [fn(&mut NewEvent); 5] = [
+        |event| event.event_type = EventType::new("counted-otherwise").unwrap(),
+        |event| event.schema_version = SchemaVersion(2),
+        |event| event.content_type = ContentType::from("text/plain"),
+        |event| event.data = Bytes::from_static(b"{\"number\":7 }"),
+        |event| event.metadata = Bytes::from_static(b"{}"),
+    ];
+    for change in changes {
+        for index in 0..2 {
+            let mut commit = first.clone();
+            change(&mut commit.streams[0].events[index]);
+            let error = AppendError::EventIdsReused {
+                stream: stream("other-events"),
+                event: EventId::new(Uuid::from_u128(71)),
+            };
+            assert_refused(store, commit, &error).await;
+        }
+    }
+    assert_eq!(append(store, first).await, receipt);
+}
+
+/// Guards R8, the false repeat across streams: the same events beside a stream that the first append
+/// did not name, or without one that it named, are another append.
+pub async fn refuses_the_same_events_with_other_streams(store: &Store) {
+    let parts = |ids: &[&str]| {
+        let only_expected = ids.iter().map(|id| part(id, ANY, Vec::new()));
+        let written = part("other-streams", ANY, vec![event_with_id(81)]);
+        commit_of([written].into_iter().chain(only_expected).collect())
+    };
+    let receipt = append(store, parts(&["beside-1", "beside-2"])).await;
+    for ids in [&[] as &[&str], &["beside-1"], &["beside-2", "beside-1"], &["beside-1", "new"]] {
+        let error = AppendError::EventIdsReused {
+            stream: stream("other-streams"),
+            event: EventId::new(Uuid::from_u128(81)),
+        };
+        assert_refused(store, parts(ids), &error).await;
+    }
+    assert_eq!(append(store, parts(&["beside-1", "beside-2"])).await, receipt);
+}
+
+/// Guards R8: what tells a repeat is streams and events alone, not who asks for it and when.
+pub async fn a_repeat_may_come_later_and_from_elsewhere(store: &Store) {
+    let first = plain("elsewhere", ANY, vec![event_with_id(91)]);
+    let receipt = append(store, first.clone()).await;
+    let later = Commit {
+        recorded_at: after_now(9),
+        origin: Arc::new(Origin { principal: Some(Arc::from("ada")), ..Origin::default() }),
+        ..first.clone()
+    };
+    let before = contents(store, &first).await;
+    assert_eq!(append(store, later).await, receipt);
+    assert_eq!(contents(store, &first).await, before);
+    // Nor has the repeat moved time.
+    let next = append(store, plain("elsewhere", ANY, events(1))).await;
+    assert_eq!(next.recorded_at, first.recorded_at);
+}
+
+/// Guards the order of the checks: reused ids are told before expectations and claims that would be
+/// refused as well.
+pub async fn refuses_reused_ids_before_expectations_and_claims(store: &Store) {
+    let claim = |id| Claim {
+        scope: Arc::from("event-ids"),
+        key: Arc::from("order"),
+        stream: stream(id),
+        expires_at: None,
+    };
+    let first = Commit { claims: vec![claim("holder")], ..plain("holder", ANY, events(1)) };
+    append(store, first).await;
+    append(store, plain("checks", ANY, vec![event_with_id(95)])).await;
+    let commit = Commit {
+        claims: vec![claim("checks")],
+        ..plain("checks", exactly(7), vec![event_with_id(95), event_with_id(96)])
+    };
+    let error = AppendError::EventIdsReused {
+        stream: stream("checks"),
+        event: EventId::new(Uuid::from_u128(95)),
+    };
+    assert_refused(store, commit, &error).await;
 }
 
 /// Guards against ids that tell half of a repeat, and against two events of one id.

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use annals_core::commit::Commit;
+use annals_core::commit::{Commit, RecordedCommit};
 use annals_core::event::{NewEvent, RecordedEvent, SchemaVersion};
-use annals_core::invariants::feed_agrees_with_streams;
+use annals_core::invariants::{
+    events_are_distinct, feed_agrees_with_streams, positions_increase, times_never_go_back,
+};
 use annals_core::limits::{COMMIT_EVENTS_MAX, PAYLOAD_BYTES_MAX, READ_BYTES_MAX, READ_EVENTS_MAX};
 use annals_core::name::EventType;
 use annals_core::place::{ExpectedRevision, Partition, Position};
@@ -46,8 +48,9 @@ pub async fn the_feed_is_ordered_and_agrees_with_the_streams(store: &Store) {
     let mut of_feeds: Vec<RecordedEvent> = Vec::new();
     for feed in all_feeds(store).await {
         assert!(feed_agrees_with_streams(&feed));
-        assert!(feed.is_sorted_by(|event, next| event.position < next.position));
-        assert!(feed.is_sorted_by_key(|event| event.recorded_at));
+        assert!(positions_increase(None, &feed));
+        assert!(times_never_go_back(&feed));
+        assert!(events_are_distinct(&feed));
         of_feeds.extend(feed);
     }
     let mut of_streams = Vec::new();
@@ -194,6 +197,53 @@ pub async fn reads_up_to_the_head_when_nothing_is_let_through(store: &Store) {
     assert!(head.is_some());
 }
 
+/// Guards pages of a driver's own: many thousand events of many streams, of which a filter lets a few
+/// through, are read whole with and without it, without a repeat or a hole.
+pub async fn reads_a_long_feed_whole(store: &Store) {
+    let mut number = 0;
+    for commit_size in (1..COMMIT_EVENTS_MAX).step_by(60) {
+        for id in [format!("long-{}", commit_size % 7), "long-rare".to_owned()] {
+            let size = if id == "long-rare" { 1 } else { u64::try_from(commit_size).unwrap() };
+            let commit = plain(&id, ANY, (number..number + size).map(event).collect());
+            store.append(commit).await.unwrap();
+            number += size;
+        }
+    }
+    store.flush().await.unwrap();
+    assert!(number > u64::try_from(READ_EVENTS_MAX).unwrap());
+    let rare =
+        FeedFilter { stream_prefix: Some(Arc::from("account/long-rare")), ..FeedFilter::default() };
+    for partition in partitions(store) {
+        let all = whole_feed(store, partition, &FeedFilter::default(), usize::MAX).await;
+        assert!(feed_agrees_with_streams(&all));
+        for limit in [999, 1_024] {
+            let paged = whole_feed(store, partition, &FeedFilter::default(), limit).await;
+            assert!(paged == all, "limit {limit}");
+        }
+        let mut of_rare = all.clone();
+        of_rare.retain(|event| event.stream == stream("long-rare"));
+        for limit in [1, 5, usize::MAX] {
+            assert_eq!(whole_feed(store, partition, &rare, limit).await, of_rare);
+        }
+        number -= u64::try_from(all.len()).unwrap();
+    }
+    assert_eq!(number, 0);
+}
+
+/// Guards pages of a driver's own, in bytes: many megabytes of large events are read whole, without a
+/// repeat or a hole.
+pub async fn reads_a_feed_of_large_events_whole(store: &Store) {
+    append_large(store, "heavy").await;
+    append(store, plain("heavy", ANY, events(3))).await;
+    let partition = partition_of(store, "heavy").await;
+    let of_stream = whole_stream(store, &stream("heavy"), usize::MAX).await;
+    assert_eq!(of_stream.len(), READ_BYTES_MAX / PAYLOAD_BYTES_MAX + 6);
+    for limit in [7, usize::MAX] {
+        let feed = whole_feed(store, partition, &FeedFilter::default(), limit).await;
+        assert!(feed == of_stream, "limit {limit}");
+    }
+}
+
 /// Guards pages of a driver's own, and memory: more events than any page are read whole, and a page
 /// has an end whatever the caller asks for.
 pub async fn limits_the_events_of_a_feed_page(store: &Store) {
@@ -235,6 +285,8 @@ pub async fn refuses_partitions_it_does_not_have(store: &Store) {
         assert_same(&page, &Err::<FeedPage, _>(&error));
         assert_same(&store.head(partition).await, &Err::<Option<Position>, _>(&error));
         assert_same(&store.wait_for_news(partition, None).await, &Err::<(), _>(&error));
+        let commits = store.read_commits(partition, 0, 1).await;
+        assert_same(&commits, &Err::<Vec<RecordedCommit>, _>(&error));
     }
 }
 

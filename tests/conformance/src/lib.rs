@@ -39,6 +39,7 @@ pub mod append;
 pub mod append_limits;
 pub mod claims;
 pub mod commands;
+pub mod commits;
 pub mod concurrency;
 pub mod durability;
 pub mod event_ids;

@@ -88,6 +88,10 @@ macro_rules! event_store_checks {
                 the_same_ids_again_take_no_claim
                 refuses_ids_that_are_recorded_otherwise
                 refuses_ids_that_are_recorded_in_other_streams
+                refuses_the_same_ids_with_other_events
+                refuses_the_same_events_with_other_streams
+                a_repeat_may_come_later_and_from_elsewhere
+                refuses_reused_ids_before_expectations_and_claims
                 refuses_ids_that_contradict_themselves
                 remembers_event_ids_as_its_capabilities_say
             }
@@ -105,6 +109,23 @@ macro_rules! event_store_checks {
                 reads_commands_oldest_first_in_pages
                 limits_the_commands_of_a_read
                 remembers_command_ids_as_its_capabilities_say
+            }
+            commits {
+                a_partition_without_commits_has_none
+                commits_are_numbered_from_zero_without_a_hole
+                a_rejected_command_is_a_commit
+                refused_and_repeated_commits_are_not_recorded
+                commits_are_in_the_order_of_their_acceptance
+                each_stream_is_recorded_as_expected_exactly_where_it_was
+                a_commit_is_recorded_at_the_time_of_its_receipt
+                events_of_a_plain_append_are_recorded_with_their_ids
+                a_commit_is_recorded_with_every_field
+                tells_the_position_of_the_first_event_or_what_it_would_be
+                commits_hold_the_events_of_the_feed
+                reads_commits_from_a_number_inclusive
+                limits_the_commits_of_a_page
+                limits_the_bytes_of_a_page_of_commits
+                commits_read_while_writers_run_have_no_hole
             }
             claims {
                 a_claim_is_held_by_its_stream
@@ -132,12 +153,16 @@ macro_rules! event_store_checks {
                 of_commits_that_refute_each_other_exactly_one_wins
                 commits_at_once_count_one_after_the_other
                 a_reader_at_the_head_misses_nothing_while_writers_run
+                every_look_at_the_feed_is_the_beginning_of_the_final_one
+                a_reader_that_stops_goes_on_from_its_position
+                many_idle_subscribers_hold_up_nobody
                 a_stream_read_while_it_grows_has_no_hole
             }
             durability {
                 later_commits_are_checked_against_accepted_ones
                 reads_show_what_was_accepted_before
                 no_read_shows_an_event_before_it_is_durable
+                no_commit_is_shown_before_it_is_durable
                 the_feed_shows_what_is_durable
                 flush_waits_for_everything_accepted_before
                 a_repeated_append_is_durable_when_the_first_is
@@ -149,6 +174,8 @@ macro_rules! event_store_checks {
                 reads_backwards_from_a_revision_inclusive
                 a_limit_of_zero_gives_no_events
                 pages_neither_repeat_nor_skip
+                reads_a_long_stream_whole_in_both_directions
+                reads_a_stream_of_large_events_whole_in_both_directions
                 limits_the_events_of_a_read
                 limits_the_bytes_of_a_read
                 reads_its_own_writes
@@ -164,6 +191,8 @@ macro_rules! event_store_checks {
                 a_limit_of_zero_reads_no_feed
                 a_filter_lets_through_what_it_says
                 reads_up_to_the_head_when_nothing_is_let_through
+                reads_a_long_feed_whole
+                reads_a_feed_of_large_events_whole
                 limits_the_events_of_a_feed_page
                 limits_the_bytes_of_a_feed_page
                 refuses_partitions_it_does_not_have
@@ -189,6 +218,8 @@ macro_rules! state_stores_checks {
                 puts_replace_and_deletes_remove
                 keeps_tables_apart
                 gets_many_rows_in_the_order_asked_for
+                gets_thousands_of_rows_at_once
+                scans_many_megabytes
                 scans_a_range_in_key_order
                 scan_pages_neither_repeat_nor_skip
                 limits_the_rows_of_a_scan
@@ -198,6 +229,8 @@ macro_rules! state_stores_checks {
                 writes_happen_in_their_order
                 commits_only_if_all_conditions_hold
                 conditions_are_checked_before_the_writes
+                checks_limits_then_conditions_then_writes
+                a_checkpoint_never_goes_back
                 counters_are_decimal_text
                 refuses_to_add_to_what_is_not_a_counter
                 refuses_to_leave_the_range_of_a_counter

@@ -6,7 +6,7 @@ mod step;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use annals_core::commit::Receipt;
+use annals_core::commit::{Commit, Receipt};
 use annals_core::place::{Partition, Revision};
 use annals_core::port::event_store::{Direction, FeedFilter};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use self::reference::Reference;
 use self::step::{EXPIRY_STEPS_MAX, History, SCOPE, Step};
-use crate::support::{Store, append, assert_same, whole_feed, whole_stream};
+use crate::support::{Store, append, assert_same, whole_commits, whole_feed, whole_stream};
 
 /// How many histories are tried. The same ones each time: a failure is never a matter of luck.
 pub const HISTORIES_COUNT: u32 = 64;
@@ -41,14 +41,19 @@ pub async fn random_histories_equal_the_reference_model(store: &Store) {
 }
 
 async fn check_history(store: &Store, history: &History, steps: &[Step]) {
-    let mut reference = Reference::default();
+    let (mut reference, mut receipts) = (Reference::default(), Vec::new());
+    let commits_before = commits_counts(store).await;
     for (index, step) in steps.iter().enumerate() {
         let commit = history.commit(index, steps);
         match reference.append(commit.clone()) {
-            Ok(expected) => {
-                let receipt = append(store, commit).await;
-                let revisions = receipt.streams.iter().map(|receipt| receipt.revision);
-                assert_eq!((receipt.recorded_at, revisions.collect()), expected);
+            Ok(number) => {
+                let receipt = append(store, commit.clone()).await;
+                if number < receipts.len() {
+                    assert_eq!(receipt, receipts[number]);
+                } else {
+                    check_receipt(&receipt, &commit, &reference);
+                    receipts.push(receipt);
+                }
             }
             Err(expected) => {
                 let refused = store.append(commit).await.map(|accepted| accepted.receipt);
@@ -60,6 +65,14 @@ async fn check_history(store: &Store, history: &History, steps: &[Step]) {
     check_streams(store, history, &reference).await;
     check_claims(store, history, &reference, steps.len()).await;
     check_feed(store, history, &reference).await;
+    check_commits(store, &reference, &commits_before).await;
+}
+
+/// Checks the receipt of the commit that was appended last.
+fn check_receipt(receipt: &Receipt, commit: &Commit, reference: &Reference) {
+    let told: Vec<_> = receipt.streams.iter().map(|it| it.revision).collect();
+    let revisions = commit.streams.iter().map(|part| reference.revision(&part.stream));
+    assert_eq!((receipt.recorded_at, told), (commit.recorded_at, revisions.collect()));
 }
 
 /// Checks a page of the stream that the step looks at.
@@ -135,5 +148,49 @@ async fn check_feed(store: &Store, history: &History, reference: &Reference) {
             parts.flat_map(|part| part.events.iter().map(|event| (&part.stream, &event.data)));
         let expected: Vec<_> = expected.collect();
         assert_eq!(feed, expected);
+    }
+}
+
+/// How many commits each partition has.
+async fn commits_counts(store: &Store) -> Vec<u64> {
+    let mut counts = Vec::new();
+    for partition in (0..store.capabilities().partitions_count).map(Partition) {
+        counts.push(u64::try_from(whole_commits(store, partition, 0, 1_000).await.len()).unwrap());
+    }
+    counts
+}
+
+/// Checks that the commits after those before the history are its accepted ones, as they were
+/// recorded.
+async fn check_commits(store: &Store, reference: &Reference, commits_before: &[u64]) {
+    for (partition, from) in (0..).map(Partition).zip(commits_before) {
+        let mut expected = Vec::new();
+        for commit in &reference.0 {
+            let own = commit.command.as_ref().map(|command| &command.stream);
+            let first = own.or(commit.streams.first().map(|part| &part.stream)).unwrap();
+            if store.stream_info(first).await.unwrap().partition == partition {
+                expected.push(commit.clone());
+            }
+        }
+        let mut recorded = Vec::new();
+        for (number, found) in (*from..).zip(whole_commits(store, partition, *from, 7).await) {
+            assert_eq!(found.number, number);
+            recorded.push(found.commit);
+        }
+        for (commit, expected) in recorded.iter_mut().zip(&expected) {
+            forget_made_ids(commit, expected);
+        }
+        assert_eq!(recorded, expected);
+    }
+}
+
+/// Takes the ids away that the store made, where `appended` gave none.
+fn forget_made_ids(recorded: &mut Commit, appended: &Commit) {
+    let is_plain = recorded.command.is_none();
+    for (part, appended) in recorded.streams.iter_mut().zip(&appended.streams) {
+        for (event, appended) in part.events.iter_mut().zip(&appended.events) {
+            assert_eq!(event.id.is_some(), is_plain);
+            event.id = event.id.filter(|_| appended.id.is_some());
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `EventStore::read_stream` and `stream_info`: pages of one stream, in both directions.
 
-use annals_core::event::NewEvent;
+use annals_core::event::{NewEvent, RecordedEvent};
 use annals_core::limits::{COMMIT_EVENTS_MAX, PAYLOAD_BYTES_MAX, READ_BYTES_MAX, READ_EVENTS_MAX};
 use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Revision};
 use annals_core::port::event_store::{Direction, StreamInfo, StreamPage};
@@ -104,15 +104,47 @@ pub async fn pages_neither_repeat_nor_skip(store: &Store) {
     assert_eq!(all.len(), 20);
     for limit in [1, 2, 3, 7, 19, 20, 21] {
         assert_eq!(whole_stream(store, &stream("pages"), limit).await, all);
-        let (mut backwards, mut next) = (Vec::new(), Some(u64::MAX));
-        while let Some(from) = next {
-            let page = read(store, "pages", from, (limit, BACKWARDS)).await;
-            assert!(page.events.len() <= limit);
-            next = page.next.map(Revision::get);
-            backwards.extend(page.events);
-        }
+        let mut backwards = whole_stream_backwards(store, "pages", limit).await;
         backwards.reverse();
         assert_eq!(backwards, all);
+    }
+}
+
+/// Guards pages of a driver's own: many thousand small events, of commits of many sizes, are read
+/// whole in both directions, without a repeat or a hole.
+pub async fn reads_a_long_stream_whole_in_both_directions(store: &Store) {
+    let mut events_count = 0;
+    for commit_size in (1..COMMIT_EVENTS_MAX).step_by(90) {
+        let end = events_count + u64::try_from(commit_size).unwrap();
+        let commit = plain("long", ANY, (events_count..end).map(event).collect());
+        store.append(commit).await.unwrap();
+        events_count = end;
+    }
+    assert!(events_count > u64::try_from(READ_EVENTS_MAX).unwrap());
+    for limit in [1_000, 1_023, usize::MAX] {
+        let forwards = whole_stream(store, &stream("long"), limit).await;
+        let mut backwards = whole_stream_backwards(store, "long", limit).await;
+        backwards.reverse();
+        assert_eq!(data_of(&forwards), data_from(0..events_count), "limit {limit}");
+        assert_eq!(forwards, backwards);
+    }
+}
+
+/// Guards pages of a driver's own, in bytes: many megabytes of large events are read whole in both
+/// directions, without a repeat or a hole.
+pub async fn reads_a_stream_of_large_events_whole_in_both_directions(store: &Store) {
+    append_large(store, "heavy").await;
+    append(store, plain("heavy", ANY, events(3))).await;
+    let revisions = |events: &[RecordedEvent]| -> Vec<u64> {
+        events.iter().map(|event| event.revision.get()).collect()
+    };
+    for limit in [7, usize::MAX] {
+        let forwards = whole_stream(store, &stream("heavy"), limit).await;
+        let mut backwards = whole_stream_backwards(store, "heavy", limit).await;
+        backwards.reverse();
+        let last = u64::try_from(READ_BYTES_MAX / PAYLOAD_BYTES_MAX).unwrap() + 5;
+        assert_eq!(revisions(&forwards), (0..=last).collect::<Vec<_>>());
+        assert!(forwards == backwards);
     }
 }
 
@@ -226,6 +258,19 @@ pub(crate) async fn append_large(store: &Store, id: &str) {
         let events = sizes.iter().copied().map(large);
         store.append(plain(id, ANY, events.collect())).await.unwrap();
     }
+}
+
+/// All events of a stream, backwards, read in pages of `limit`.
+async fn whole_stream_backwards(store: &Store, id: &str, limit: usize) -> Vec<RecordedEvent> {
+    let (mut events, mut next) = (Vec::new(), Some(u64::MAX));
+    while let Some(from) = next {
+        let page = read(store, id, from, (limit, BACKWARDS)).await;
+        assert!(page.events.len() <= limit);
+        assert!(page.next.is_none_or(|next| next.get() < from));
+        next = page.next.map(Revision::get);
+        events.extend(page.events);
+    }
+    events
 }
 
 async fn read(

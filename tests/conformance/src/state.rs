@@ -1,6 +1,6 @@
 //! `StateStore`: reads of the rows of one space. Commits have a file of their own.
 
-use annals_core::limits::SCAN_ROWS_MAX;
+use annals_core::limits::{ROW_BYTES_MAX, SCAN_ROWS_MAX};
 use annals_core::port::state_store::{KeyRange, Row, StateWrite};
 use bytes::Bytes;
 
@@ -70,6 +70,33 @@ pub async fn gets_many_rows_in_the_order_asked_for(stores: &Stores) {
     let expected = expected.map(|value| value.map(Bytes::from));
     assert_eq!(state.get_many(&keys).await.unwrap(), expected);
     assert_eq!(state.get_many(&[]).await.unwrap(), Vec::<Option<Bytes>>::new());
+}
+
+/// Guards lookups of whole batches: more rows than a statement of any driver has places for.
+pub async fn gets_thousands_of_rows_at_once(stores: &Stores) {
+    let state = open(stores).await;
+    let numbers = 0..10_000_u32;
+    let writes = numbers.clone().step_by(2).map(|n| put(&n.to_be_bytes(), &n.to_be_bytes()));
+    write(&state, writes.collect()).await;
+    let keys: Vec<_> = numbers.clone().rev().map(|n| key(&n.to_be_bytes())).collect();
+    let expected = numbers.rev().map(|n| {
+        let value = Bytes::copy_from_slice(&n.to_be_bytes());
+        n.is_multiple_of(2).then_some(value)
+    });
+    let values = state.get_many(&keys).await.unwrap();
+    assert!(values.into_iter().eq(expected));
+}
+
+/// Guards pages of a driver's own, in bytes: a scan of many megabytes is whole.
+pub async fn scans_many_megabytes(stores: &Stores) {
+    let state = open(stores).await;
+    let value = vec![b'v'; ROW_BYTES_MAX];
+    for number in 0..40_u8 {
+        write(&state, vec![put(&[number], &value)]).await;
+    }
+    let found = scan_all(&state).await;
+    let expected: Vec<Row> = (0..40_u8).map(|number| row(&[number], &value)).collect();
+    assert!(found == expected);
 }
 
 /// Guards lists: in the order of the keys' bytes, from the start (inclusive) to the end (exclusive).

@@ -90,6 +90,46 @@ pub async fn conditions_are_checked_before_the_writes(stores: &Stores) {
     assert_eq!(scan_all(&state).await, rows(&[(b"a", b"2")]));
 }
 
+/// Guards the documented order of the checks: conditions are told before what is wrong with writes,
+/// and limits before both.
+pub async fn checks_limits_then_conditions_then_writes(stores: &Stores) {
+    let state = open(stores).await;
+    write(&state, vec![put(b"text", b"abc")]).await;
+    let add = StateWrite::Add(key(b"text"), 1);
+    let too_large = put(b"large", &vec![0; ROW_BYTES_MAX + 1]);
+    let unmet = || vec![condition(b"text", None)];
+
+    let refused = commit_if(&state, unmet(), vec![add.clone(), too_large]).await;
+    let error = too_large_error("bytes of a row", ROW_BYTES_MAX);
+    assert_same(&refused, &Err::<(), _>(&error));
+    let refused = commit_if(&state, unmet(), vec![add.clone()]).await;
+    let error =
+        StateError::ConditionFailed { table: Arc::from(TABLE), key: Bytes::from_static(b"text") };
+    assert_same(&refused, &Err::<(), _>(&error));
+    let refused = commit(&state, vec![add]).await;
+    let error = StateError::NotACounter { table: Arc::from(TABLE) };
+    assert_same(&refused, &Err::<(), _>(&error));
+    assert_eq!(scan_all(&state).await, rows(&[(b"text", b"abc")]));
+}
+
+/// Guards checkpoints: with the old one as condition, one that was overtaken is refused, and the
+/// checkpoint never goes back.
+pub async fn a_checkpoint_never_goes_back(stores: &Stores) {
+    let (one, other) = (open(stores).await, open(stores).await);
+    let advance = |from: Option<u8>, to: u8| {
+        let value = from.map(|from| Bytes::from(vec![from]));
+        let condition = StateCondition { row: key(b"checkpoint"), value };
+        (vec![condition], vec![put(b"checkpoint", &[to]), StateWrite::Add(key(b"events"), 1)])
+    };
+    let steps = [(&one, None, 3, true), (&other, None, 2, false), (&other, Some(3), 5, true)];
+    let stale = [(&one, Some(3), 4, false), (&one, Some(2), 9, false), (&one, Some(5), 6, true)];
+    for (state, from, to, is_met) in steps.into_iter().chain(stale) {
+        let (conditions, writes) = advance(from, to);
+        assert_eq!(commit_if(state, conditions, writes).await.is_ok(), is_met, "{from:?} {to}");
+    }
+    assert_eq!(scan_all(&one).await, rows(&[(b"checkpoint", &[6]), (b"events", b"3")]));
+}
+
 /// Guards counters: decimal text, up and down, through zero, to both ends of the range.
 pub async fn counters_are_decimal_text(stores: &Stores) {
     let state = open(stores).await;

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use annals_core::command::{CommandRecord, Outcome, Rejection};
-use annals_core::commit::{Accepted, Commit, Receipt, StreamAppend, StreamReceipt};
+use annals_core::commit::{Accepted, Commit, Receipt, RecordedCommit, StreamAppend, StreamReceipt};
 use annals_core::event::{ContentType, NewEvent, RecordedEvent};
 use annals_core::id::{CommandId, Digest, EventId};
 use annals_core::invariants::positions_increase;
@@ -223,6 +223,25 @@ pub(crate) async fn whole_stream(
         next = page.next;
     }
     events
+}
+
+/// All commits of a partition from number `from` on, read in pages of `limit`.
+pub(crate) async fn whole_commits(
+    store: &Store,
+    partition: Partition,
+    mut from: u64,
+    limit: usize,
+) -> Vec<RecordedCommit> {
+    let mut commits = Vec::new();
+    loop {
+        let page = store.read_commits(partition, from, limit).await.unwrap();
+        assert!(page.len() <= limit);
+        let Some(last) = page.last() else {
+            return commits;
+        };
+        from = last.number + 1;
+        commits.extend(page);
+    }
 }
 
 /// The events of `stream` in the partition's feed.

@@ -42,8 +42,8 @@ use crate::time::Timestamp;
 ///   commits are checked against it. [`Accepted::durability`] tells when it is *durable*.
 /// - No read shows an event before it is durable. `read_stream`, `find_command`, `read_commands`,
 ///   `claim_holder` and `stream_info` show everything that was accepted before they were called, and
-///   wait for its durability if they must. `read_feed` and `head` do not wait: they end at the last
-///   durable event. A rejected command may be shown, and lost by a crash, before it is durable.
+///   wait for its durability if they must. `read_feed`, `read_commits` and `head` do not wait: they
+///   end at what is durable. A rejected command may be shown, and lost by a crash, before it is durable.
 ///
 /// # Absent things
 /// A stream without events is an empty stream; nothing has to be created.

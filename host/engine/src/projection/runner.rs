@@ -223,6 +223,10 @@ impl Runner {
             events_count: self.saved.as_ref().map_or(0, |saved| saved.events_count)
                 + u64::try_from(filled.taken).unwrap_or_default(),
         };
+        debug_assert!(
+            invariants::checkpoint_passes_only_handled(checkpoint.position, events, filled.taken),
+            "the checkpoint passes an event that was not handled"
+        );
         writes.push(checkpoint.write());
         let conditions = vec![Checkpoint::unchanged_since(self.saved.as_ref())];
         self.state.commit(StateCommit { conditions, writes }).await?;

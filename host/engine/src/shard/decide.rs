@@ -17,6 +17,7 @@ use annals_core::command::{CommandRecord, Outcome, Rejection};
 use annals_core::commit::{Accepted, Commit, StreamAppend};
 use annals_core::event::{ContentType, NewEvent, Origin};
 use annals_core::id::{CommandId, CorrelationId, seed_of};
+use annals_core::invariants;
 use annals_core::place::{ActualRevision, ExpectedRevision};
 use annals_core::plugin::{Context, Refusal};
 use annals_core::port::event_store::AppendError;
@@ -215,6 +216,10 @@ impl ShardState {
             return;
         };
         let Some(range) = receipt.events else { return };
+        debug_assert!(
+            invariants::range_follows(before.revision, range, events.len()),
+            "the events are not where the resident expects them"
+        );
         let snapshot_due = self.snapshot_is_due(before.revision, receipt.revision);
         let evolved = self.with_sandbox(command.active, |sandbox| {
             let resident = sandbox.residents.peek(&command.stream);

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use annals_core::command::RecordedCommand;
 use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::DurabilityLost;
-use annals_core::error::DriverError;
 use annals_core::event::NewEvent;
 use annals_core::id::{CommandId, StoreId};
 use annals_core::name::EventType;
@@ -15,13 +14,10 @@ use annals_core::port::event_store::{
     AppendError, Capabilities, Direction, EventStore, EventTypeCount, FeedFilter, FeedPage,
     ReadError, StreamInfo, StreamPage,
 };
-use annals_core::port::state_store::{
-    KeyRange, Row, RowKey, StateCommit, StateError, StateSpace, StateStore, StateStores,
-};
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
+use annals_store_memory::faulty::{Call, FaultPlan};
 use async_trait::async_trait;
-use bytes::Bytes;
 
 /// Writes to the stream of a command just before the command does, as another host would, as long as
 /// `rivals` is not 0.
@@ -135,52 +131,12 @@ impl EventStore for Rivalled {
     }
 }
 
-/// State stores of which the host's own fails at every call.
+/// A plan in which reading and writing state fails at every call.
 #[derive(Debug)]
-pub(crate) struct HostStateDown(pub(crate) Arc<dyn StateStores>);
+pub(crate) struct StateDown;
 
-#[async_trait]
-impl StateStores for HostStateDown {
-    async fn open(&self, space: &StateSpace) -> Result<Arc<dyn StateStore>, StateError> {
-        let store = self.0.open(space).await?;
-        Ok(if *space == StateSpace::Host { Arc::new(Down) } else { store })
-    }
-
-    async fn remove(&self, space: &StateSpace) -> Result<(), StateError> {
-        self.0.remove(space).await
-    }
-
-    async fn list(&self) -> Result<Vec<StateSpace>, StateError> {
-        self.0.list().await
-    }
-}
-
-#[derive(Debug)]
-struct Down;
-
-fn down() -> StateError {
-    StateError::Unavailable(DriverError::new("down"))
-}
-
-#[async_trait]
-impl StateStore for Down {
-    async fn get(&self, _: &str, _: &[u8]) -> Result<Option<Bytes>, StateError> {
-        Err(down())
-    }
-
-    async fn get_many(&self, _: &[RowKey]) -> Result<Vec<Option<Bytes>>, StateError> {
-        Err(down())
-    }
-
-    async fn scan(&self, _: &str, _: KeyRange, _: usize) -> Result<Vec<Row>, StateError> {
-        Err(down())
-    }
-
-    async fn commit(&self, _: StateCommit) -> Result<(), StateError> {
-        Err(down())
-    }
-
-    async fn clear(&self, _: &str) -> Result<(), StateError> {
-        Err(down())
+impl FaultPlan for StateDown {
+    fn fails(&self, call: Call) -> bool {
+        matches!(call, Call::ReadState | Call::WriteState)
     }
 }

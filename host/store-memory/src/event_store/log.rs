@@ -146,6 +146,22 @@ impl Log {
         self.commits.get(index_of(number)..).unwrap_or_default()
     }
 
+    pub(super) fn commits_count(&self) -> u64 {
+        count_of(self.commits.len())
+    }
+
+    /// The commits before a number (exclusive).
+    pub(super) fn commits_before(&self, number: u64) -> &[RecordedCommit] {
+        self.commits.get(..index_of(number)).unwrap_or(&self.commits)
+    }
+
+    /// The position of the last event of the commits before a number (exclusive).
+    pub(super) fn head_before(&self, number: u64) -> Option<Position> {
+        let next = self.commits.get(index_of(number));
+        let end = next.map_or(self.events.len(), |next| index_of(next.first_position.get()));
+        self.events.get(..end)?.last().map(|event| event.position)
+    }
+
     /// Who holds a claim at a time.
     pub(super) fn claim_holder(
         &self,

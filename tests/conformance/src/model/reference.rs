@@ -4,22 +4,21 @@ use annals_core::command::CommandRecord;
 use annals_core::commit::{Claim, ClaimHolder, Commit, Release, StreamAppend};
 use annals_core::event::NewEvent;
 use annals_core::id::EventId;
-use annals_core::place::{ActualRevision, Revision};
+use annals_core::place::{ActualRevision, ExpectedRevision, Revision};
 use annals_core::port::event_store::AppendError;
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 
-/// When a commit was recorded and where its streams ended.
-type Told = (Timestamp, Vec<ActualRevision>);
-
+/// The commits as they are recorded; only events that nobody gave an id have none.
 #[derive(Debug, Default)]
-pub(super) struct Reference(Vec<(Commit, Told)>);
+pub(super) struct Reference(pub(super) Vec<Commit>);
 
 impl Reference {
-    pub(super) fn append(&mut self, commit: Commit) -> Result<Told, AppendError> {
+    /// Returns the number of the commit, or of the one it repeats.
+    pub(super) fn append(&mut self, mut commit: Commit) -> Result<usize, AppendError> {
         commit.check()?;
-        if let Some(told) = self.seen_before(&commit)? {
-            return Ok(told);
+        if let Some(number) = self.seen_before(&commit)? {
+            return Ok(number);
         }
         for StreamAppend { stream, expected, .. } in commit.streams.clone() {
             let actual = self.revision(&stream);
@@ -34,14 +33,14 @@ impl Reference {
                 return Err(AppendError::ClaimHeld { scope, key, holder: holder.stream });
             }
         }
-        self.0.push((commit.clone(), Told::default()));
-        let revisions = commit.streams.iter().map(|it| self.revision(&it.stream));
-        let told = (commit.recorded_at, revisions.collect());
-        self.0.last_mut().unwrap().1 = Told::clone(&told);
-        Ok(told)
+        for part in &mut commit.streams {
+            part.expected = ExpectedRevision::at(self.revision(&part.stream));
+        }
+        self.0.push(commit);
+        Ok(self.0.len() - 1)
     }
 
-    fn seen_before(&self, commit: &Commit) -> Result<Option<Told>, AppendError> {
+    fn seen_before(&self, commit: &Commit) -> Result<Option<usize>, AppendError> {
         let is_decided =
             |new: &&CommandRecord| self.commands(&new.stream).iter().any(|it| it.id == new.id);
         if let Some(repeated) = commit.command.as_ref().filter(is_decided) {
@@ -49,13 +48,12 @@ impl Reference {
             return Err(AppendError::AlreadyDecided { stream, command });
         }
         let first = commit.streams.first().map(|it| &it.stream);
-        for event in ids_of(commit).into_iter().flat_map(|(_, ids)| ids) {
-            let remembers = |it: &Commit| ids_of(it).iter().any(|(_, ids)| ids.contains(&event));
+        for event in ids_of(commit) {
             let is_first = |it: &Commit| it.streams.first().map(|it| &it.stream) == first;
-            let mut commits = self.0.iter().filter(|(it, _)| is_first(it) && remembers(it));
-            let Some((before, told)) = commits.next() else { continue };
-            if ids_of(before) == ids_of(commit) {
-                return Ok(Some(told.clone()));
+            let has_it = |it: &Commit| is_first(it) && ids_of(it).contains(&event);
+            let Some(before) = self.0.iter().position(has_it) else { continue };
+            if content_of(&self.0[before]) == content_of(commit) {
+                return Ok(Some(before));
             }
             return Err(AppendError::EventIdsReused { stream: first.unwrap().clone(), event });
         }
@@ -63,7 +61,7 @@ impl Reference {
     }
 
     pub(super) fn parts(&self) -> impl Iterator<Item = &StreamAppend> {
-        self.0.iter().flat_map(|(commit, _)| &commit.streams)
+        self.0.iter().flat_map(|commit| &commit.streams)
     }
 
     pub(super) fn events(&self, stream: &StreamId) -> Vec<&NewEvent> {
@@ -75,18 +73,17 @@ impl Reference {
     }
 
     pub(super) fn commands(&self, stream: &StreamId) -> Vec<&CommandRecord> {
-        let commands = self.0.iter().filter_map(|(commit, _)| commit.command.as_ref());
+        let commands = self.0.iter().filter_map(|commit| commit.command.as_ref());
         commands.filter(|it| it.stream == *stream).collect()
     }
 
     pub(super) fn holder(&self, key: &str, now: Timestamp) -> Option<ClaimHolder> {
         let mut holder: Option<ClaimHolder> = None;
-        for (commit, _) in &self.0 {
+        for commit in &self.0 {
             let mut releases = commit.releases.iter().filter(|it| &*it.key == key);
             holder = holder.filter(|held| !releases.any(|it| it.stream == held.stream));
-            if let Some(Claim { stream, expires_at, .. }) =
-                commit.claims.iter().find(|it| &*it.key == key)
-            {
+            let mut claims = commit.claims.iter();
+            if let Some(Claim { stream, expires_at, .. }) = claims.find(|it| &*it.key == key) {
                 holder = Some(ClaimHolder { stream: stream.clone(), expires_at: *expires_at });
             }
         }
@@ -94,7 +91,10 @@ impl Reference {
     }
 }
 
-fn ids_of(commit: &Commit) -> Vec<(StreamId, Vec<EventId>)> {
-    let ids = |it: &StreamAppend| it.events.iter().filter_map(|event| event.id).collect();
-    commit.streams.iter().map(|it| (it.stream.clone(), ids(it))).collect()
+fn ids_of(commit: &Commit) -> Vec<EventId> {
+    commit.streams.iter().flat_map(|it| &it.events).filter_map(|event| event.id).collect()
+}
+
+fn content_of(commit: &Commit) -> Vec<(&StreamId, &[NewEvent])> {
+    commit.streams.iter().map(|it| (&it.stream, &*it.events)).collect()
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use annals_core::command::{CommandRecord, Outcome};
 use annals_core::commit::{Claim, Commit, Release, StreamAppend};
-use annals_core::event::NewEvent;
+use annals_core::event::{ContentType, NewEvent, SchemaVersion};
 use annals_core::id::EventId;
+use annals_core::name::EventType;
 use annals_core::place::ExpectedRevision;
 use annals_core::port::event_store::Direction;
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
+use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, prop_oneof};
@@ -32,8 +34,9 @@ const HISTORY_SPACING: u64 = 1_000;
 /// One commit to append and one page to look at.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
-    /// How many steps back the commit is that is appended again, instead of the one below.
-    repeats: Option<usize>,
+    /// How many steps back the commit is that is appended again, instead of the one below, and what
+    /// is different about it.
+    repeats: Option<(usize, Change)>,
     by: By,
     /// Stream, what is expected of it and how many events it gets.
     parts: Vec<(u64, ExpectedRevision, u64)>,
@@ -42,6 +45,19 @@ pub(super) struct Step {
     /// Key and stream.
     releases: Vec<(u64, u64)>,
     pub(super) look: Look,
+}
+
+/// How a repeated commit differs from the first.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Nothing,
+    Expectations,
+    /// The rest are about the last event.
+    EventType,
+    SchemaVersion,
+    ContentType,
+    Data,
+    Metadata,
 }
 
 /// Who appends.
@@ -101,7 +117,16 @@ fn step() -> impl Strategy<Value = Step> {
     let look = (0..STREAMS_COUNT, 0..12_u64, 0..6_usize, direction);
     let look =
         look.prop_map(|(stream, from, limit, direction)| Look { stream, from, limit, direction });
-    let repeats = prop_oneof![5 => Just(None), 1 => (1..4_usize).prop_map(Some)];
+    let change = prop_oneof![
+        4 => Just(Change::Nothing),
+        2 => Just(Change::Expectations),
+        1 => Just(Change::EventType),
+        1 => Just(Change::SchemaVersion),
+        1 => Just(Change::ContentType),
+        1 => Just(Change::Data),
+        1 => Just(Change::Metadata),
+    ];
+    let repeats = prop_oneof![3 => Just(None), 1 => (1..4_usize, change).prop_map(Some)];
     let step = (repeats, by, parts, claims, releases, look);
     step.prop_map(|(repeats, by, parts, claims, releases, look)| Step {
         repeats,
@@ -151,9 +176,11 @@ impl History {
     /// The commit of the step at `index`.
     pub(super) fn commit(&self, index: usize, steps: &[Step]) -> Commit {
         let step = &steps[index];
-        let earlier = step.repeats.and_then(|steps_back| index.checked_sub(steps_back));
+        let earlier = step.repeats.and_then(|(steps_back, change)| {
+            index.checked_sub(steps_back).map(|earlier| (earlier, change))
+        });
         let commit = match earlier {
-            Some(earlier) => self.commit_of(earlier, &steps[earlier]),
+            Some((earlier, change)) => changed(self.commit_of(earlier, &steps[earlier]), change),
             None => self.commit_of(index, step),
         };
         Commit { recorded_at: self.time(index), ..commit }
@@ -226,4 +253,23 @@ impl History {
             expires_at: expires.map(|expires| self.time(index + expires)),
         }
     }
+}
+
+fn changed(mut commit: Commit, change: Change) -> Commit {
+    if matches!(change, Change::Expectations) {
+        for part in &mut commit.streams {
+            part.expected = ExpectedRevision::NoStream;
+        }
+    }
+    let events = commit.streams.iter_mut().flat_map(|part| &mut part.events);
+    let Some(last) = events.last() else { return commit };
+    match change {
+        Change::Nothing | Change::Expectations => {}
+        Change::EventType => last.event_type = EventType::new("counted-otherwise").unwrap(),
+        Change::SchemaVersion => last.schema_version = SchemaVersion(2),
+        Change::ContentType => last.content_type = ContentType::from("text/plain"),
+        Change::Data => last.data = Bytes::from_static(b"{}"),
+        Change::Metadata => last.metadata = Bytes::from_static(b"{}"),
+    }
+    commit
 }

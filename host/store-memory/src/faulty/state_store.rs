@@ -1,0 +1,96 @@
+//! State stores that fail on request.
+
+use std::sync::Arc;
+
+use annals_core::port::state_store::{KeyRange, Row, RowKey, StateCommit, StateError, StateSpace};
+use annals_core::port::{StateStore, StateStores};
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::plan::{Call, FaultPlan};
+use super::with_faults;
+
+/// Wraps any state stores. A commit that fails has written nothing, as the port says: it has no
+/// fault after the effect.
+#[derive(Debug, Clone)]
+pub struct FaultyStateStores {
+    stores: Arc<dyn StateStores>,
+    plan: Arc<dyn FaultPlan>,
+}
+
+impl FaultyStateStores {
+    /// `stores` with the faults of `plan`.
+    #[must_use]
+    pub const fn new(stores: Arc<dyn StateStores>, plan: Arc<dyn FaultPlan>) -> Self {
+        Self { stores, plan }
+    }
+
+    async fn call<T>(
+        &self,
+        work: impl Future<Output = Result<T, StateError>>,
+    ) -> Result<T, StateError> {
+        with_faults(&self.plan, Call::Spaces, StateError::Unavailable, work).await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl StateStores for FaultyStateStores {
+    async fn open(&self, space: &StateSpace) -> Result<Arc<dyn StateStore>, StateError> {
+        let store = self.call(self.stores.open(space)).await?;
+        Ok(Arc::new(FaultyStateStore { store, plan: Arc::clone(&self.plan) }))
+    }
+
+    async fn remove(&self, space: &StateSpace) -> Result<(), StateError> {
+        self.call(self.stores.remove(space)).await
+    }
+
+    async fn list(&self) -> Result<Vec<StateSpace>, StateError> {
+        self.call(self.stores.list()).await
+    }
+}
+
+#[derive(Debug)]
+struct FaultyStateStore {
+    store: Arc<dyn StateStore>,
+    plan: Arc<dyn FaultPlan>,
+}
+
+impl FaultyStateStore {
+    async fn call<T>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T, StateError>>,
+    ) -> Result<T, StateError> {
+        with_faults(&self.plan, call, StateError::Unavailable, work).await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl StateStore for FaultyStateStore {
+    async fn get(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>, StateError> {
+        self.call(Call::ReadState, self.store.get(table, key)).await
+    }
+
+    async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Bytes>>, StateError> {
+        self.call(Call::ReadState, self.store.get_many(keys)).await
+    }
+
+    async fn scan(
+        &self,
+        table: &str,
+        range: KeyRange,
+        limit: usize,
+    ) -> Result<Vec<Row>, StateError> {
+        self.call(Call::ReadState, self.store.scan(table, range, limit)).await
+    }
+
+    async fn commit(&self, commit: StateCommit) -> Result<(), StateError> {
+        self.call(Call::WriteState, self.store.commit(commit)).await
+    }
+
+    async fn clear(&self, table: &str) -> Result<(), StateError> {
+        self.call(Call::WriteState, self.store.clear(table)).await
+    }
+}

@@ -1,0 +1,163 @@
+//! What outlives a process: memory drivers, clock, ids, and what the client knows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use annals_bus_local::LocalBus;
+use annals_core::commit::RecordedCommit;
+use annals_core::event::RecordedEvent;
+use annals_core::id::{IdGenerator, StoreId};
+use annals_core::limits::READ_EVENTS_MAX;
+use annals_core::place::Partition;
+use annals_core::port::event_store::FeedFilter;
+use annals_core::port::{Bus, EventStore};
+use annals_core::time::{Clock, Timestamp};
+use annals_engine::Ports;
+use annals_store_memory::faulty::{FaultyBus, FaultyEventStore, FaultyStateStores, Random};
+use annals_store_memory::{MemoryBlobStore, MemoryStateStores, VolatileEventStore};
+use uuid::Uuid;
+
+use crate::broken::{Breach, Broken, BrokenStates};
+use crate::guest::NativeRuntime;
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+
+/// The drivers of a run, and the client's side of it.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) store: Arc<VolatileEventStore>,
+    pub(crate) states: Arc<MemoryStateStores>,
+    blobs: Arc<MemoryBlobStore>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) clock: Arc<ManualClock>,
+    ids: Arc<CountingIds>,
+    breach: Option<Breach>,
+    pub(crate) ledger: Ledger,
+    /// The log at the last check; nothing of it may change.
+    pub(crate) known: Vec<RecordedCommit>,
+}
+
+/// All that is durable.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) commits: Vec<RecordedCommit>,
+    /// The whole feed, the host's own events included.
+    pub(crate) feed: Vec<RecordedEvent>,
+}
+
+impl World {
+    pub(crate) fn new(random: &mut Random, breach: Option<Breach>) -> Self {
+        let plan = Arc::new(Plan::new(random));
+        let store_id = StoreId::new(Uuid::from_u64_pair(1, random.next()));
+        let faults = Arc::<Plan>::clone(&plan);
+        Self {
+            store: Arc::new(VolatileEventStore::new(store_id, faults)),
+            states: Arc::new(MemoryStateStores::new()),
+            blobs: Arc::new(MemoryBlobStore::new()),
+            plan,
+            clock: Arc::new(ManualClock(AtomicU64::new(1_795_167_000_000))),
+            ids: Arc::new(CountingIds::default()),
+            breach,
+            ledger: Ledger::default(),
+            known: Vec::new(),
+        }
+    }
+
+    /// The ports of a new process.
+    pub(crate) fn ports(&self) -> Ports {
+        let store = Arc::<VolatileEventStore>::clone(&self.store);
+        let store: Arc<dyn EventStore> = match self.breach {
+            Some(breach) => Arc::new(Broken::new(store, breach)),
+            None => store,
+        };
+        let states =
+            BrokenStates::around(Arc::<MemoryStateStores>::clone(&self.states), self.breach);
+        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
+        let faults = Arc::<Plan>::clone(&self.plan);
+        Ports {
+            store: Arc::new(FaultyEventStore::new(store, Arc::<Plan>::clone(&faults))),
+            states: Arc::new(FaultyStateStores::new(states, Arc::<Plan>::clone(&faults))),
+            blobs: Arc::<MemoryBlobStore>::clone(&self.blobs),
+            bus: Arc::new(FaultyBus::new(bus, faults)),
+            runtime: Arc::new(NativeRuntime),
+            clock: Arc::<ManualClock>::clone(&self.clock),
+            ids: Arc::<CountingIds>::clone(&self.ids),
+        }
+    }
+
+    /// The process is gone, and with it a random tail of what was not durable; returns how many
+    /// commits were lost.
+    pub(crate) async fn crash(&mut self, random: &mut Random) -> anyhow::Result<u64> {
+        self.plan.calm_down();
+        self.ledger.process_died();
+        let not_durable = self.store.not_durable_count();
+        let kept = random.below(not_durable.saturating_add(1));
+        self.store = Arc::new(self.store.reopen(kept).await?);
+        Ok(not_durable - kept)
+    }
+
+    /// Reads all that is durable, past all faults.
+    pub(crate) async fn log(&self) -> anyhow::Result<Log> {
+        let mut commits: Vec<RecordedCommit> = Vec::new();
+        loop {
+            let from = u64::try_from(commits.len())?;
+            let page = self.store.read_commits(Partition::ZERO, from, READ_EVENTS_MAX).await?;
+            if page.is_empty() {
+                break;
+            }
+            commits.extend(page);
+        }
+        let of_the_host = FeedFilter {
+            categories: Some([Arc::from("$plugins")].into()),
+            ..FeedFilter::default()
+        };
+        let mut feed = Vec::new();
+        for filter in [FeedFilter::default(), of_the_host] {
+            let mut after = None;
+            loop {
+                let page = self.store.read_feed(Partition::ZERO, after, &filter, READ_EVENTS_MAX);
+                let page = page.await?;
+                feed.extend(page.events);
+                after = page.read_up_to;
+                if page.is_at_head {
+                    break;
+                }
+            }
+        }
+        feed.sort_by_key(|event: &RecordedEvent| event.position);
+        Ok(Log { commits, feed })
+    }
+}
+
+/// Time that stands still unless the simulation moves it.
+#[derive(Debug)]
+pub(crate) struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    /// Moves the clock, forwards more often than back.
+    pub(crate) fn step(&self, random: &mut Random) {
+        let now = self.0.load(Ordering::Relaxed);
+        let moved = if random.happens(200) {
+            now.saturating_sub(random.below(3_600_000))
+        } else {
+            now.saturating_add(random.below(60_000))
+        };
+        self.0.store(moved, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Ids 1, 2, 3 …
+#[derive(Debug, Default)]
+struct CountingIds(AtomicU64);
+
+impl IdGenerator for CountingIds {
+    fn next_uuid(&self) -> Uuid {
+        Uuid::from_u64_pair(7, self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
