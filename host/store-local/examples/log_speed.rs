@@ -1,6 +1,7 @@
 //! How fast the stores are on this machine, against plain writes and syncs of the same disk:
-//! `cargo run --release --example log_speed -- [FOLDER [LARGE_EVENTS_COUNT]]`. With a count, a log of
-//! so many events over 100 000 streams is made in `FOLDER/large`, unless it is there, and opened.
+//! `cargo run --release --example log_speed -- [FOLDER [EVENTS_COUNT [STREAMS_COUNT]]]`. With a count,
+//! a log of so many events over 100 000 streams (or so many as are given) is made in `FOLDER/large`;
+//! if it is there already, it is opened and used.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -45,13 +46,11 @@ impl IdGenerator for CountedIds {
     }
 }
 
-/// How many streams the large log has.
-const LARGE_STREAMS_COUNT: u64 = 100_000;
-
 fn main() {
     let parent = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     if let Some(count) = std::env::args().nth(2) {
-        return large(&parent.join("large"), count.parse().unwrap());
+        let streams_count = std::env::args().nth(3).map_or(100_000, |it| it.parse().unwrap());
+        return large(&parent.join("large"), count.parse().unwrap(), streams_count);
     }
     let folder = tempfile::tempdir_in(parent).unwrap();
     let sync_us = raw_sync_us(folder.path());
@@ -93,16 +92,16 @@ fn memory() -> String {
 }
 
 /// A large log: filled, ended in the middle of writing, and opened.
-fn large(folder: &Path, count: u64) {
+fn large(folder: &Path, count: u64, streams_count: u64) {
     let store = open(folder);
     let recorded_count = store.recovery.events_count;
     if recorded_count < count {
-        let streams: Vec<_> = (0..LARGE_STREAMS_COUNT)
+        let streams: Vec<_> = (0..streams_count)
             .map(|number| StreamId::parse(&format!("account/{number}")).unwrap())
             .collect();
         let missing = count - recorded_count;
         run(&store.events, 1_024, missing, ("filling", recorded_count), |number| {
-            let stream = number.wrapping_mul(7_919) % LARGE_STREAMS_COUNT;
+            let stream = number.wrapping_mul(7_919) % streams_count;
             streams[usize::try_from(stream).unwrap()].clone()
         });
         println!("filled: {}", memory());

@@ -22,10 +22,15 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
 
 /// Makes a folder and those above it, as far as they are not there, and their names durable.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if path.is_dir() {
+        // Whoever made it may have crashed before its name was durable. A folder above that must not
+        // be read was not made by us.
+        return match parent.map_or(Ok(()), sync_folder) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        };
+    }
     if let Some(parent) = parent {
         create_folder(parent)?;
     }

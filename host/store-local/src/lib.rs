@@ -23,6 +23,9 @@ mod state;
 
 pub use blobs::LocalBlobStore;
 pub use local_store::{LocalStore, OpenError};
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub use log::fuzzing;
 pub use log::{
     LocalEventStore, LogError, LogOptions, RecoveryReport, SEGMENT_BYTES_MIN, TornTail, WhenMissing,
 };

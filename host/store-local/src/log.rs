@@ -12,6 +12,7 @@
 mod append;
 mod apply;
 mod build;
+mod checksum;
 mod claims;
 mod cursor;
 mod decode;
@@ -23,6 +24,8 @@ mod file;
 mod files;
 mod folder;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod hash;
 mod header;
 mod ids;
@@ -49,6 +52,7 @@ mod writer;
 
 pub(crate) use edit::{FrameEdit, FrameEditor};
 pub use fault::LogError;
+pub(crate) use frame::{FRAME_HEADER_BYTES, FrameHeader, check as check_frame};
 pub(crate) use header::{SEGMENT_BODY_START, SegmentHeader};
 pub(crate) use inspect::{Inspected, LogInspector};
 pub use options::{LogOptions, SEGMENT_BYTES_MIN};

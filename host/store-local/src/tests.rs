@@ -1,3 +1,4 @@
-//! Stores that releases wrote: they open for ever.
+//! Stores that releases wrote, and readers of all kinds.
 
 mod golden;
+mod readers;

@@ -371,7 +371,9 @@ impl Turn<'_> {
     fn check_room(&self, prepared: &Prepared) -> Result<(), AppendError> {
         let Accepting { index, in_flight_bytes, prepared_end, is_disk_full, .. } = &*self.accepting;
         let end = index.end() + prepared.bytes_count;
-        if *is_disk_full && end > *prepared_end {
+        // Nobody makes space in a segment that has no file yet: one commit goes and asks for room.
+        let asks_for_room = !self.accepting.is_begun && *in_flight_bytes == 0;
+        if *is_disk_full && end > *prepared_end && !asks_for_room {
             return Err(unavailable(
                 "no space is left on the disk of the log; appends go on when there is some",
             ));
@@ -414,7 +416,7 @@ impl Turn<'_> {
 }
 
 fn stream_receipt(head: u64, events_count: u64, first_position: u64) -> StreamReceipt {
-    let revision = ActualRevision(Revision::last_of(head + events_count));
+    let revision = ActualRevision(Revision::last_of(head.saturating_add(events_count)));
     StreamReceipt { revision, events: range_of(head, events_count, first_position) }
 }
 
@@ -480,14 +482,16 @@ fn repeated_receipt(frame: &Frame, commit: &Commit) -> Result<Option<Receipt>, F
         receipts.push(stream_receipt(part.first_revision.get(), count, position));
         position += count;
     }
+    if appends.next().is_some() {
+        return Ok(None);
+    }
     let mut events = body.events();
     for event in commit.streams.iter().flat_map(|append| &append.events) {
         if !is_same_event(&events.decode_next()?, event) {
             return Ok(None);
         }
     }
-    let is_same = appends.next().is_none() && events.is_at_end();
-    Ok(is_same.then_some(Receipt {
+    Ok(events.is_at_end().then_some(Receipt {
         recorded_at: Timestamp::from_ms(frame.header.recorded_at_ms),
         streams: receipts,
     }))

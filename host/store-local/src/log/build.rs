@@ -140,7 +140,7 @@ impl<'a> Builder<'a> {
         let command = body.command.ok_or(FrameFault::Malformed { what: "a command is missing" })?;
         let mut position = frame.header.first_position;
         for part in body.streams().take(command.stream_index) {
-            position += u64::from(part?.events_count);
+            position = position.saturating_add(part?.events_count.into());
         }
         let part = body.streams().nth(command.stream_index).transpose()?;
         let part =
@@ -173,7 +173,7 @@ impl<'a> Builder<'a> {
         let origin = self.origin(&body.origin)?;
         let mut streams = Vec::new();
         let mut events = body.events();
-        let mut position = frame.header.first_position;
+        let mut events_count = 0_u64;
         for part in body.streams() {
             let part = part?;
             if !part.is_named {
@@ -195,15 +195,14 @@ impl<'a> Builder<'a> {
                     metadata: slice(frame, event.metadata),
                 });
             }
-            position += u64::from(part.events_count);
+            events_count += u64::from(part.events_count);
             let before = ActualRevision(Revision::last_of(part.first_revision.get()));
             let expected = ExpectedRevision::at(before);
             streams.push(StreamAppend { stream, expected, events: new_events });
         }
-        debug_assert_eq!(
-            position,
-            frame.header.first_position + u64::from(frame.header.events_count)
-        );
+        if events_count != u64::from(frame.header.events_count) || !events.is_at_end() {
+            return Err(FrameFault::Malformed { what: "the events are not as many as counted" });
+        }
         let (claims, releases) = self.claims(&body)?;
         let command = body.command.is_some().then(|| self.command(frame)).transpose()?;
         Ok(RecordedCommit {

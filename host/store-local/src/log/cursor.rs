@@ -67,6 +67,12 @@ impl<'a> Cursor<'a> {
         self.text(count)
     }
 
+    /// Passes over text after a length of 16 bits.
+    pub(crate) fn skip_16(&mut self) -> Result<(), FrameFault> {
+        let count = usize::from(self.u16()?);
+        self.bytes(count).map(|_| ())
+    }
+
     fn text(&mut self, count: usize) -> Result<&'a str, FrameFault> {
         std::str::from_utf8(self.bytes(count)?)
             .map_err(|_| FrameFault::Malformed { what: "a text is not UTF-8" })

@@ -72,6 +72,16 @@ impl<'a> StreamParts<'a> {
         };
         self.places = places;
         let stream = self.table.text_16()?;
+        let tag = self.decode_tag()?;
+        Ok(Some(StreamPart {
+            stream,
+            is_named: tag != expects::NOT_NAMED,
+            first_revision: Revision::new(u64::from_le_bytes(*place)),
+            events_count: self.table.u32()?,
+        }))
+    }
+
+    fn decode_tag(&mut self) -> Result<u8, FrameFault> {
         let tag = self.table.u8()?;
         match tag {
             expects::ANY..=expects::STREAM_EXISTS | expects::NOT_NAMED => {}
@@ -80,12 +90,18 @@ impl<'a> StreamParts<'a> {
             }
             _ => return Err(malformed("an expectation is of an unknown kind")),
         }
-        Ok(Some(StreamPart {
-            stream,
-            is_named: tag != expects::NOT_NAMED,
-            first_revision: Revision::new(u64::from_le_bytes(*place)),
-            events_count: self.table.u32()?,
-        }))
+        Ok(tag)
+    }
+
+    /// What is behind the table, and how many events it tells of.
+    fn skip(mut self) -> Result<(Cursor<'a>, u64), FrameFault> {
+        let mut events_count = 0;
+        for _ in self.places.chunks_exact(PLACE_BYTES) {
+            self.table.skip_16()?;
+            self.decode_tag()?;
+            events_count += u64::from(self.table.u32()?);
+        }
+        Ok((self.table, events_count))
     }
 }
 
@@ -216,9 +232,11 @@ impl<'a> Body<'a> {
         }
         let origin = decode_origin(&mut rest, bits)?;
         let streams = StreamParts { places: frame.places(), table: rest };
-        let mut walk = streams;
-        while walk.decode_next()?.is_some() {}
-        rest = walk.table;
+        let (table, events_count) = streams.skip()?;
+        if events_count != u64::from(frame.header.events_count) {
+            return Err(malformed("the events are not as many as counted"));
+        }
+        rest = table;
         let command =
             if bits & what::COMMAND == 0 { None } else { Some(decode_command(&mut rest)?) };
         let claims = (bits & what::CLAIMS != 0).then_some(rest);

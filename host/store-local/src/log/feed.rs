@@ -38,14 +38,21 @@ pub(crate) fn read_feed(
     let durable = shared.durable.borrow().clone();
     let limit = limit.min(READ_EVENTS_MAX);
     let start = after.map_or(0, |after| after.get().saturating_add(1));
+    let is_unfiltered = *filter == FeedFilter::default();
+    let available = usize::try_from(durable.next_position.saturating_sub(start));
+    let available = available.unwrap_or(usize::MAX);
     let mut page = PageOfFeed {
-        page: FeedPage { events: Vec::new(), read_up_to: after, is_at_head: false },
+        page: FeedPage {
+            events: Vec::with_capacity(if is_unfiltered { limit.min(available) } else { 0 }),
+            read_up_to: after,
+            is_at_head: false,
+        },
         start,
         limit,
         bytes_count: 0,
         held_back_bytes: 0,
         filter,
-        is_unfiltered: *filter == FeedFilter::default(),
+        is_unfiltered,
         builder: Builder::new(shared.store, &shared.common.names),
     };
     if start < durable.next_position && limit > 0 {

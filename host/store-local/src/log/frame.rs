@@ -15,6 +15,7 @@
 
 use bytes::{BufMut as _, Bytes};
 
+use super::checksum::{crc32c, crc32c_append};
 use super::cursor::Cursor;
 use super::fault::FrameFault;
 
@@ -136,12 +137,15 @@ pub(crate) fn check(bytes: &[u8], salt: u64) -> Result<FrameHeader, FrameFault> 
     if header.flags & !FLAGS_KNOWN != 0 {
         return Err(FrameFault::Flags(header.flags));
     }
+    if header.first_position.checked_add(header.events_count.into()).is_none() {
+        return Err(FrameFault::Malformed { what: "its positions are past the last there is" });
+    }
     Ok(header)
 }
 
 /// The checksum of salt and body, the part that does not depend on the place.
 pub(crate) fn body_checksum(body: &[u8], salt: u64) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&salt.to_le_bytes()), body)
+    crc32c_append(crc32c(&salt.to_le_bytes()), body)
 }
 
 /// The checksum of everything: salt and body first, then the length, then from the version to the
@@ -149,7 +153,7 @@ pub(crate) fn body_checksum(body: &[u8], salt: u64) -> u32 {
 fn frame_checksum(frame: &[u8], body_start: usize, body_crc: u32) -> u32 {
     let length = frame.get(..4).unwrap_or_default();
     let fields = frame.get(8..body_start).unwrap_or_default();
-    crc32c::crc32c_append(crc32c::crc32c_append(body_crc, length), fields)
+    crc32c_append(crc32c_append(body_crc, length), fields)
 }
 
 /// Where an accepted commit goes.

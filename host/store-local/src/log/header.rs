@@ -13,6 +13,7 @@ use annals_core::id::StoreId;
 use bytes::BufMut as _;
 use uuid::Uuid;
 
+use super::checksum::{crc32c, crc32c_append};
 use super::cursor::Cursor;
 use super::fault::FrameFault;
 
@@ -63,7 +64,7 @@ impl SegmentHeader {
         bytes.put_slice(&MAGIC);
         bytes.put_u16_le(SEGMENT_FORMAT_VERSION);
         bytes.put_u16_le(0);
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), &rest);
+        let crc = crc32c_append(crc32c(&bytes), &rest);
         bytes.put_u32_le(crc);
         bytes.put_slice(&rest);
         debug_assert_eq!(bytes.len(), SEGMENT_HEADER_BYTES);
@@ -93,7 +94,7 @@ impl SegmentHeader {
         if magic != MAGIC {
             return Err(HeaderFault::Magic);
         }
-        if crc != crc32c::crc32c_append(crc32c::crc32c(head), rest) {
+        if crc != crc32c_append(crc32c(head), rest) {
             return Err(HeaderFault::Checksum);
         }
         if version != SEGMENT_FORMAT_VERSION {

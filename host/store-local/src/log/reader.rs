@@ -198,7 +198,8 @@ impl PageOfStream<'_> {
             let origin = self.builder.origin(&body.origin)?;
             let stream = self.stream.clone();
             let common = self.builder.common(frame, &body, stream, &origin);
-            let mut events = Vec::with_capacity(part.events_count.try_into().unwrap_or_default());
+            let events_count = usize::try_from(part.events_count).unwrap_or(READ_EVENTS_MAX);
+            let mut events = Vec::with_capacity(events_count.min(READ_EVENTS_MAX));
             for ordinal in 0..part.events_count {
                 let event = parts.decode_next()?;
                 let place = EventPlace {
@@ -210,8 +211,7 @@ impl PageOfStream<'_> {
                     events.push(self.builder.event(frame, &common, &event, place)?);
                 }
             }
-            self.take(events);
-            return Ok(());
+            return self.take(events);
         }
         Err(FrameFault::Malformed { what: "events of the stream are missing" })
     }
@@ -223,17 +223,25 @@ impl PageOfStream<'_> {
         }
     }
 
-    fn take(&mut self, mut events: Vec<RecordedEvent>) {
+    fn take(&mut self, mut events: Vec<RecordedEvent>) -> Result<(), FrameFault> {
         if self.plan.direction == Direction::Backwards {
             events.reverse();
         }
         for event in events {
             if self.is_full() {
-                return;
+                return Ok(());
+            }
+            let follows = self.events.last().is_none_or(|last| match self.plan.direction {
+                Direction::Forwards => event.revision == last.revision.next(),
+                Direction::Backwards => last.revision == event.revision.next(),
+            });
+            if !follows {
+                return Err(FrameFault::Malformed { what: "a revision is missing" });
             }
             self.bytes_count += event.data.len() + event.metadata.len();
             self.events.push(event);
         }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 //!                                          being written by `sealer.rs`
 //! ```
 
+use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, OnceLock, PoisonError, RwLock};
 
@@ -151,8 +152,11 @@ impl Sealed {
         let looked = look(&sealed.index.read().unwrap_or_else(PoisonError::into_inner));
         let fault = match looked {
             Ok(found) => return Ok(Some(found)),
-            Err(IndexFault::Io(source)) => return Err(sealed.segment.unreadable(source)),
-            Err(fault @ IndexFault::Damaged { .. }) => fault,
+            // One that is gone is made again, as one that is damaged.
+            Err(IndexFault::Io(source)) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(sealed.segment.unreadable(source));
+            }
+            Err(fault) => fault,
         };
         let name = sealed.segment.index_name();
         warn!(file = %name, error = %fault, "index is damaged and made again");
@@ -400,8 +404,8 @@ impl Of {
 impl StreamFacts {
     fn totals(&self) -> StreamTotals {
         StreamTotals {
-            events_count: self.before.events_count + self.own.events_count,
-            commands_count: self.before.commands_count + self.own.commands_count,
+            events_count: self.before.events_count.saturating_add(self.own.events_count),
+            commands_count: self.before.commands_count.saturating_add(self.own.commands_count),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use annals_core::error::ErrorChain;
 use tracing::{info, warn};
 
 use super::folder::OpenedBy;
@@ -15,19 +16,21 @@ use super::shared::Shared;
 use super::worker::{Step, WhenIdle};
 
 /// How long to wait before an index is written again that could not be.
-const RETRY_MS: u64 = 1_000;
+const RETRY_MS: u64 = 5_000;
 
 /// What an index file is called until it is whole.
 pub(crate) const UNFINISHED_SUFFIX: &str = ".new";
 
 pub(crate) struct Sealer {
     shared: Arc<Shared>,
-    has_failed: bool,
+    /// The first commits of the segments whose index could not be written in this round: the others
+    /// do not wait for them.
+    failed: Vec<u64>,
 }
 
 impl Sealer {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), has_failed: false }
+        Self { shared: Arc::clone(shared), failed: Vec::new() }
     }
 
     /// Seals until the log is closed or stopped.
@@ -41,26 +44,18 @@ impl Sealer {
             return Step::Ended;
         }
         let Some((sealed, index)) = self.find() else {
-            return self.wait(when_idle, None);
+            // A log without index files is whole: they are made at the next start.
+            let is_closing = self.shared.accepting().is_closing;
+            let has_failed = !std::mem::take(&mut self.failed).is_empty() && !is_closing;
+            let retry = has_failed.then_some(Duration::from_millis(RETRY_MS));
+            return self.wait(when_idle, retry);
         };
-        match self.seal(&sealed, &index) {
-            Ok(()) => {
-                self.has_failed = false;
-                Step::Worked
-            }
-            Err(fault) => {
-                let path = sealed.segment.index_name();
-                if !self.has_failed {
-                    warn!(file = %path, error = %fault, "failed to write an index");
-                }
-                self.has_failed = true;
-                // A log without index files is whole: they are made at the next start.
-                if self.shared.accepting().is_closing {
-                    return Step::Ended;
-                }
-                self.wait(when_idle, Some(Duration::from_millis(RETRY_MS)))
-            }
+        if let Err(fault) = self.seal(&sealed, &index) {
+            let path = sealed.segment.index_name();
+            warn!(file = %path, error = %ErrorChain(&fault), "failed to write an index");
+            self.failed.push(sealed.segment.header.first_commit);
         }
+        Step::Worked
     }
 
     fn wait(&self, when_idle: WhenIdle, at_most: Option<Duration>) -> Step {
@@ -85,7 +80,10 @@ impl Sealer {
     fn find(&self) -> Option<(Arc<SealedSegment>, Arc<Index>)> {
         let active = self.shared.durable.borrow().segment;
         let sealed = self.shared.sealed();
-        let mut left = sealed.segments.iter().filter(|it| it.segment.header.first_commit < active);
+        let mut left = sealed.segments.iter().filter(|it| {
+            let first_commit = it.segment.header.first_commit;
+            first_commit < active && !self.failed.contains(&first_commit)
+        });
         left.find_map(|it| Some((Arc::clone(it), it.index_in_memory()?)))
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use annals_core::id::{IdGenerator, StoreId};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::fault::LogError;
 use super::file::io_error;
@@ -13,7 +13,7 @@ use super::folder::{LogFolder, OpenedBy};
 use super::header::SegmentHeader;
 use super::recovery::read_header;
 use super::sealer::UNFINISHED_SUFFIX;
-use super::segment::{SEGMENT_SUFFIX, Segment, first_commit_of, name_of};
+use super::segment::{SEGMENT_SUFFIX, SPARE_NAME, Segment, first_commit_of, name_of};
 
 /// Whether a folder without a log becomes a new store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,11 @@ pub(crate) fn find_segments(
     let list = || folder.list().map_err(|source| io_error("list", folder.path(), source));
     let names = list()?;
     for name in names.iter().filter(|name| name.ends_with(UNFINISHED_SUFFIX)) {
-        warn!(file = %name, "removed an unfinished file of the log");
+        if name == SPARE_NAME {
+            debug!(file = %name, "removed the spare file of the log");
+        } else {
+            warn!(file = %name, "removed an unfinished file of the log");
+        }
         let path = folder.path().join(name);
         folder.remove(name).map_err(|source| io_error("remove", &path, source))?;
     }

@@ -169,7 +169,13 @@ impl SpaceKeeper {
             offset += count;
         }
         file.sync_data().map_err(never_retry)?;
-        self.shared.accepting().spare = Spare::Ready { file, prepared_end };
+        let mut accepting = self.shared.accepting();
+        accepting.spare = Spare::Ready { file, prepared_end };
+        let had_no_room = std::mem::take(&mut accepting.is_disk_full);
+        drop(accepting);
+        if had_no_room {
+            info!(file = SPARE_NAME, "disk of the log has room again");
+        }
         self.shared.space.notify_all();
         Ok(())
     }

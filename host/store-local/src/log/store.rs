@@ -173,6 +173,12 @@ impl LocalEventStore {
         }
     }
 
+    /// What the parts of the store share, for tests that look inside.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     fn accepted_commits(&self) -> u64 {
         self.shared.accepting().index.next_commit()
     }

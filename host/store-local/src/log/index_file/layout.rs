@@ -15,6 +15,7 @@ use annals_core::id::StoreId;
 use bytes::BufMut as _;
 use uuid::Uuid;
 
+use crate::log::checksum::{crc32c, crc32c_append};
 use crate::log::cursor::Cursor;
 use crate::log::fault::FrameFault;
 
@@ -195,8 +196,8 @@ impl IndexHeader {
 
 /// The checksum of a page: of the salt, the page's number and its content.
 pub(crate) fn page_checksum(salt: u64, page: u64, content: &[u8]) -> u32 {
-    let crc = crc32c::crc32c(&salt.to_le_bytes());
-    crc32c::crc32c_append(crc32c::crc32c_append(crc, &page.to_le_bytes()), content)
+    let crc = crc32c(&salt.to_le_bytes());
+    crc32c_append(crc32c_append(crc, &page.to_le_bytes()), content)
 }
 
 /// The content of a page, when its checksum is right.

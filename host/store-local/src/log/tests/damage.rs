@@ -1,6 +1,7 @@
 //! Torn ends are cut, damage is refused.
 
 use std::fs;
+use std::path::Path;
 
 use annals_core::place::Revision;
 use annals_core::port::EventStore as _;
@@ -8,12 +9,17 @@ use annals_core::port::event_store::{Direction, ReadError};
 use pollster::block_on;
 
 use super::faults::open;
+use super::seed::Seed;
+use super::simulated_folder::SimulatedFolder;
+use super::stepped::{SeededIds, Stepped};
 use super::support::{
     Contents, Folder, accept, accepted_command, append, contents, copy, plain, rejected_command,
     stream,
 };
 use crate::log::header::SEGMENT_HEADER_BYTES;
-use crate::{LogError, TornTail};
+use crate::{LogError, LogOptions, RecoveryReport, TornTail};
+
+const SEGMENT: &str = "00000000000000000000.seg";
 
 /// The used bytes of a log of four commits, where its frames end, and what it holds after each.
 fn history() -> (Vec<u8>, Vec<usize>, Vec<Contents>) {
@@ -49,20 +55,30 @@ fn history() -> (Vec<u8>, Vec<usize>, Vec<Contents>) {
     (bytes, exact, after)
 }
 
+/// Opens a log in memory whose segment holds `bytes`.
+fn open_in_memory(bytes: &[u8]) -> (Stepped, RecoveryReport, SimulatedFolder) {
+    let folder = SimulatedFolder::new();
+    folder.put(SEGMENT, bytes);
+    let ids = SeededIds::new(Seed::new(1));
+    let (stepped, report) = Stepped::open(&folder, &ids, LogOptions::default()).unwrap();
+    (stepped, report, folder)
+}
+
 #[test]
 fn a_log_cut_anywhere_in_its_last_frames_opens_with_all_whole_ones() {
     // Guards R3: every byte of the last three frames; what is whole stays, the rest is cut.
     let (bytes, ends, after) = history();
     for cut in ends[1]..bytes.len() {
         let whole = ends.iter().rposition(|&end| end <= cut).unwrap();
-        let folder = Folder::with_segment(&bytes[..cut]);
-        let (store, report) = folder.try_open().unwrap();
+        let (mut stepped, report, folder) = open_in_memory(&bytes[..cut]);
         let is_torn = bytes[ends[whole]..cut].iter().any(|&byte| byte != 0);
         assert_eq!(report.cut.is_some(), is_torn, "cut at {cut}");
-        assert_eq!(contents(&store), after[whole], "cut at {cut}");
-        append(&store, plain("account/a1", &["again"]));
-        drop(store);
-        assert_eq!(folder.try_open().unwrap().1.cut, None, "cut at {cut}");
+        assert_eq!(contents(&stepped.store), after[whole], "cut at {cut}");
+        accept(&stepped.store, plain("account/a1", &["again"])).unwrap();
+        stepped.flush();
+        drop(stepped);
+        let (_, report, _) = open_in_memory(&folder.content(SEGMENT));
+        assert_eq!((report.cut, report.commits_count), (None, whole as u64 + 1), "cut at {cut}");
     }
 }
 
@@ -75,12 +91,11 @@ fn every_flipped_bit_of_the_last_frame_is_found_and_reported() {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let used = flipped.iter().rposition(|&byte| byte != 0).unwrap() + 1;
-        let folder = Folder::with_segment(&flipped);
-        let (store, report) = folder.try_open().unwrap();
-        assert_eq!(contents(&store), after[3], "bit {bit}");
+        let (stepped, report, _) = open_in_memory(&flipped);
+        assert_eq!(contents(&stepped.store), after[3], "bit {bit}");
         let cut = report.cut.unwrap();
         let expected = TornTail {
-            path: folder.segment(),
+            path: Path::new("simulated").join(SEGMENT),
             offset: start as u64,
             bytes_count: (used - start) as u64,
             what: cut.what.clone(),

@@ -77,6 +77,13 @@ fn repeats_of_client_given_ids_are_known_after_a_restart() {
         };
         assert_eq!(event, event_id(reused));
     }
+    // The same, and a stream more.
+    let mut longer = with_ids(&[1, 2]);
+    let mut more = plain("account/a2", &["1"]);
+    more.streams[0].events[0].id = Some(event_id(6));
+    longer.streams.append(&mut more.streams);
+    let error = accept(&store, longer).unwrap_err();
+    assert!(matches!(error, AppendError::EventIdsReused { .. }), "{error}");
     let error = accept(&store, with_ids(&[5, 5])).unwrap_err();
     assert!(matches!(error, AppendError::Invalid { .. }), "{error}");
     assert_eq!(feed(&store).len(), 2);
