@@ -8,6 +8,7 @@ mod doctor;
 mod scaffold;
 mod serve;
 mod store;
+mod store_tools;
 
 use std::path::Path;
 use std::process::{Command, Output};

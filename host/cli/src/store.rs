@@ -1,20 +1,41 @@
-//! `annals store`: tools for the store of a data folder, while no daemon has it open.
+//! `annals store`: tools for the store of a data folder.
+//!
+//! ```text
+//! verify.rs  backup.rs  restore.rs     copies and checks
+//! repair.rs  rewrite.rs                changes to what was recorded, with the consent of consent.rs
+//! export.rs  import.rs                 a store as text
+//! ```
 
+mod backup;
+mod consent;
 mod export;
 mod import;
 mod progress;
+mod rename_event;
+mod repair;
+mod replace_event;
+mod restore;
+mod rewrite;
+mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use annals_daemon::config::{ConfigSource, Environment, Loaded, StoreDriver};
+use annals_daemon::config::{ConfigSource, Environment, Loaded, Store, StoreDriver};
+use annals_daemon::maintenance::ToolError;
 use annals_daemon::{Config, StartError};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Fault};
 use crate::output::Output;
 
-/// Work on the store of a data folder while the daemon is stopped
+/// Look after the store of a data folder
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum StoreCommand {
+    Verify(verify::VerifyArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
+    Repair(repair::RepairArgs),
+    RenameEvent(rename_event::RenameEventArgs),
+    ReplaceEvent(replace_event::ReplaceEventArgs),
     Export(export::ExportArgs),
     Import(import::ImportArgs),
 }
@@ -22,6 +43,12 @@ pub(crate) enum StoreCommand {
 /// Runs the command.
 pub(crate) fn run(command: StoreCommand, output: &mut Output) -> Result<(), Failure> {
     match command {
+        StoreCommand::Verify(args) => verify::run(&args, output),
+        StoreCommand::Backup(args) => backup::run(&args, output),
+        StoreCommand::Restore(args) => restore::run(&args, output),
+        StoreCommand::Repair(args) => repair::run(&args, output),
+        StoreCommand::RenameEvent(args) => rename_event::run(args, output),
+        StoreCommand::ReplaceEvent(args) => replace_event::run(args, output),
         StoreCommand::Export(args) => export::run(&args, output),
         StoreCommand::Import(args) => import::run(&args, output),
     }
@@ -40,8 +67,8 @@ struct FolderArgs {
 }
 
 impl FolderArgs {
-    /// The data folder that a daemon with the same settings and flags has.
-    fn folder(&self, output: &mut Output) -> Result<PathBuf, Failure> {
+    /// The data folder, and how its log is kept, of a daemon with the same settings and flags.
+    fn settings(&self, output: &mut Output) -> Result<Store, Failure> {
         let data = self.data.as_ref().map(|data| data.display().to_string());
         let flags = data.map(|data| ("--data", "store", "data", data));
         let source = ConfigSource {
@@ -55,7 +82,7 @@ impl FolderArgs {
             let text = "with these settings everything is kept in memory, there is no data folder";
             return Err(Failure::yours(text).with_hint("name a folder with another `--config`"));
         }
-        Ok(config.store.data)
+        Ok(config.store)
     }
 }
 
@@ -64,4 +91,54 @@ fn unopened(error: StartError, when_in_use: &str) -> Failure {
     let is_in_use = error.is_in_use();
     let failure = Failure::from(error);
     if is_in_use { failure.with_hint(when_in_use) } else { failure }
+}
+
+/// What to do when a tool needs a folder that a daemon has open.
+const STOP_THE_DAEMON: &str =
+    "stop the daemon, with Ctrl-C or SIGTERM, and run the same command again";
+
+/// A tool that did not do what it was asked to.
+fn failed(error: &ToolError) -> Failure {
+    let fault = if error.is_the_users() { Fault::Yours } else { Fault::Ours };
+    let hint = if error.is_in_use() { Some(STOP_THE_DAEMON.to_owned()) } else { error.hint() };
+    let failure = Failure::of(fault, error);
+    match hint {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+/// A path as a shell reads it.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '@' | ':');
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A count with what is counted: `1 event`, `2 events`.
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", crate::text::thousands(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_in_commands_can_be_pasted_into_a_shell() {
+        // Guards the next steps that are printed, for folders of any name.
+        let words = ["annals-data", "/var/lib/annals@1", "my data", "it's", "$HOME"];
+        let words = words.map(|word| shell_word(Path::new(word)));
+        let expected = ["annals-data", "/var/lib/annals@1", "'my data'", r"'it'\''s'", "'$HOME'"];
+        assert_eq!(words, expected);
+        assert_eq!(
+            [0, 1, 1_200].map(|count| counted(count, "event")),
+            ["0 events", "1 event", "1 200 events"]
+        );
+    }
 }

@@ -140,8 +140,10 @@ impl Stores {
                 log: None,
             }),
             StoreDriver::Local => {
-                let LocalStore { events, states, blobs, .. } =
-                    LocalStore::open(&config.store.data, &RandomIds)?;
+                let settings = &config.store;
+                let opened =
+                    LocalStore::open_with(&settings.data, &RandomIds, options::log(settings))?;
+                let LocalStore { events, states, blobs, .. } = opened;
                 let log = Some(Arc::clone(&events));
                 Ok(Self { events, states, blobs, log })
             }

@@ -26,7 +26,7 @@ pub use choice::{LogFilter, LogFormat, ShardsCount, StoreDriver};
 pub use environment::Environment;
 pub use reference::reference;
 pub use source::{CONFIG_FILE, ConfigError, ConfigSource, Loaded, Origin};
-pub use value::{BadValue, ByteCount, Setting, duration_text};
+pub use value::{BadValue, ByteCount, SegmentBytes, Setting, duration_text};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

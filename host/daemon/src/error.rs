@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use annals_runtime::RuntimeError;
+use annals_store_local::maintenance::InterruptedTask;
 use annals_store_local::{LogError, OpenError};
 
 /// Why the daemon does not start.
@@ -59,18 +60,7 @@ impl StartError {
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("ports below 1024 are for privileged programs: choose one above")
             }
-            Self::Store(OpenError::Locked { .. }) => {
-                Some("stop the other one, or choose another folder with `--data`")
-            }
-            Self::Store(OpenError::Log(LogError::Damaged { .. })) => {
-                Some("nothing was changed: keep a copy of the folder, then restore a backup")
-            }
-            Self::Store(OpenError::Log(LogError::Missing { .. })) => Some(
-                "restore the folder `log` from a backup, or choose another folder with `--data`",
-            ),
-            Self::Store(OpenError::Folder { .. } | OpenError::Lock { .. }) => {
-                Some("choose a folder that can be written with `--data`")
-            }
+            Self::Store(error) => open_hint(error),
             _ => None,
         }
     }
@@ -86,13 +76,52 @@ impl StartError {
     pub fn is_the_users(&self) -> bool {
         match self {
             Self::PublicAddress { .. } | Self::Listen { .. } => true,
-            Self::Store(error) => {
-                matches!(
-                    error,
-                    OpenError::Locked { .. } | OpenError::Folder { .. } | OpenError::Lock { .. }
-                )
-            }
+            Self::Store(error) => open_is_the_users(error),
             Self::Runtime(_) | Self::Engine(_) | Self::Interrupted { .. } => false,
         }
     }
+}
+
+/// What to do about a data folder that cannot be opened.
+pub(crate) fn open_hint(error: &OpenError) -> Option<&'static str> {
+    match error {
+        OpenError::Locked { .. } => {
+            Some("stop the other one, or choose another folder with `--data`")
+        }
+        OpenError::IsABackup { .. } => {
+            Some("restore it with `annals store restore BACKUP --data NEW`, then use `NEW`")
+        }
+        OpenError::Unfinished { task: InterruptedTask::Backup, .. } => {
+            Some("remove this folder, and make the backup again with `annals store backup`")
+        }
+        OpenError::Unfinished { task: InterruptedTask::Restore, .. } => {
+            Some("remove this folder, and restore the backup again with `annals store restore`")
+        }
+        OpenError::Unfinished { task: InterruptedTask::Repair, .. } => {
+            Some("repair it again: `annals store verify` says with which command")
+        }
+        OpenError::Log(LogError::Damaged { .. }) => Some(
+            "nothing was changed: `annals store verify` names all damage and what to do about it",
+        ),
+        OpenError::Log(LogError::Missing { .. }) => {
+            Some("restore a backup into a new folder, or choose another folder with `--data`")
+        }
+        OpenError::Folder { .. } | OpenError::Lock { .. } => {
+            Some("choose a folder that can be written with `--data`")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a data folder that cannot be opened can be put right, or another one chosen, without
+/// anybody looking at the data.
+pub(crate) fn open_is_the_users(error: &OpenError) -> bool {
+    matches!(
+        error,
+        OpenError::Locked { .. }
+            | OpenError::Folder { .. }
+            | OpenError::Lock { .. }
+            | OpenError::IsABackup { .. }
+            | OpenError::Unfinished { .. }
+    )
 }

@@ -1,13 +1,13 @@
 //! Looking, without starting anything: at a data folder, and at an address.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use annals_store_local::LocalStore;
 
-use crate::RandomIds;
+use crate::config::Store;
 use crate::error::StartError;
 use crate::server::listen;
+use crate::{RandomIds, options};
 
 /// What a data folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +25,11 @@ pub enum DataFolder {
 ///
 /// # Errors
 /// [`StartError::Store`].
-pub fn look_into(folder: &Path) -> Result<DataFolder, StartError> {
-    if !folder.join("log").exists() {
+pub fn look_into(settings: &Store) -> Result<DataFolder, StartError> {
+    if !settings.data.join("log").exists() {
         return Ok(DataFolder::Missing);
     }
-    let store = LocalStore::open(folder, &RandomIds)?;
+    let store = LocalStore::open_with(&settings.data, &RandomIds, options::log(settings))?;
     Ok(DataFolder::Readable { commits_count: store.recovery.commits_count })
 }
 

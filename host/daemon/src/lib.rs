@@ -18,6 +18,7 @@ mod host;
 mod ids;
 mod inspection;
 pub mod logging;
+pub mod maintenance;
 mod options;
 mod server;
 mod signals;

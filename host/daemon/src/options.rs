@@ -6,8 +6,9 @@ use std::thread::available_parallelism;
 use annals_api::ApiOptions;
 use annals_engine::{EngineOptions, Placement};
 use annals_runtime::RuntimeLimits;
+use annals_store_local::LogOptions;
 
-use crate::config::Config;
+use crate::config::{Config, Store};
 
 /// The engine's options.
 pub(crate) fn engine(config: &Config) -> EngineOptions {
@@ -28,6 +29,15 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         projection_retry_wait_max: projections.retry_wait_max,
         queries_in_flight_max: engine.queries_in_flight_max.get(),
         placement: Placement::Threads,
+    }
+}
+
+/// How the log is kept.
+pub(crate) fn log(store: &Store) -> LogOptions {
+    LogOptions {
+        segment_bytes: store.segment_bytes.get(),
+        index_cache_bytes_max: store.index_cache_bytes_max.bytes(),
+        filter_bytes_max: store.filter_bytes_max.bytes(),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The event store of a data folder alone, for tools that need no engine.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use annals_core::port::EventStore;
 use annals_store_local::LocalStore;
 
-use crate::RandomIds;
+use crate::config::Store;
 use crate::error::StartError;
+use crate::{RandomIds, options};
 
 /// What to do when a folder has no store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +24,12 @@ pub enum WhenAbsent {
 /// # Errors
 /// [`StartError::Store`].
 pub fn open_event_store(
-    folder: &Path,
+    settings: &Store,
     when_absent: WhenAbsent,
 ) -> Result<Option<Arc<dyn EventStore>>, StartError> {
-    if when_absent == WhenAbsent::Leave && !folder.join("log").exists() {
+    if when_absent == WhenAbsent::Leave && !settings.data.join("log").exists() {
         return Ok(None);
     }
-    let store = LocalStore::open(folder, &RandomIds)?;
+    let store = LocalStore::open_with(&settings.data, &RandomIds, options::log(settings))?;
     Ok(Some(store.events))
 }

@@ -92,13 +92,13 @@ async fn a_data_folder_belongs_to_one_host_and_is_free_after_it() {
     let mut config = in_memory();
     config.store.driver = StoreDriver::Local;
     config.store.data = folder.path().join("data");
-    assert_eq!(look_into(&config.store.data).unwrap(), DataFolder::Missing);
+    assert_eq!(look_into(&config.store).unwrap(), DataFolder::Missing);
     let host = Host::start(&config).await.unwrap();
     let error = Host::start(&config).await.unwrap_err();
     assert!(error.is_in_use() && error.is_the_users(), "{error}");
-    assert!(look_into(&config.store.data).unwrap_err().is_in_use());
+    assert!(look_into(&config.store).unwrap_err().is_in_use());
     host.stop().await;
-    assert_eq!(look_into(&config.store.data).unwrap(), DataFolder::Readable { commits_count: 0 });
+    assert_eq!(look_into(&config.store).unwrap(), DataFolder::Readable { commits_count: 0 });
     Host::start(&config).await.unwrap().stop().await;
 }
 

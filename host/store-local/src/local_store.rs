@@ -11,7 +11,7 @@ use annals_core::port::state_store::StateError;
 
 use crate::lock::FolderLock;
 use crate::log::{LocalEventStore, LogError, LogOptions, RecoveryReport, WhenMissing};
-use crate::maintenance::{self, MaintenanceError};
+use crate::maintenance::{self, InterruptedTask, MaintenanceError};
 use crate::{LocalBlobStore, LocalStateStores, files, state};
 
 /// The stores of one data folder. The folder is locked until all of them are dropped.
@@ -71,7 +71,7 @@ pub enum OpenError {
         /// The folder.
         folder: PathBuf,
         /// Which task.
-        task: String,
+        task: InterruptedTask,
     },
     /// A change of what was recorded was interrupted, and cannot be completed.
     #[error("failed to complete the rewriting of the log")]

@@ -2,6 +2,7 @@
 //! whole, copying it, cutting off what is damaged, and changing what was recorded.
 
 mod backup;
+mod behind;
 mod completion;
 mod copy;
 mod manifest;
@@ -16,13 +17,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use annals_core::place::{ActualRevision, Revision};
 use annals_core::port::event_store::{AppendError, ReadError};
+use annals_core::stream::StreamId;
 
 pub use backup::{BackedUp, backup};
+pub use behind::CutOff;
+pub use completion::InterruptedTask;
 pub(crate) use completion::{complete, refuse_unfinished};
-pub use repair::{Repaired, repair};
+pub use repair::{PlannedRepair, Repaired};
 pub use restore::{Restored, restore};
-pub use rewrite::{EventChange, EventEdit, RewriteRequest, Rewritten, rewrite};
+pub use rewrite::{EventChange, EventEdit, PlannedRewrite, RewriteRequest, Rewritten};
 pub use verify::{Damage, Remedy, Verified, verify};
 
 use crate::{LogError, OpenError};
@@ -70,9 +75,25 @@ pub enum MaintenanceError {
         /// How many there are.
         available: u64,
     },
-    /// The event to change is not as it was said to be. Nothing was changed.
+    /// The event to change is not as it was said to be.
     #[error("{0}")]
     Refused(String),
+    /// The stream of the event to change does not end where it was said to.
+    #[error("stream `{stream}` is at {actual}, expected {expected}")]
+    WrongExpectedRevision {
+        /// The stream.
+        stream: StreamId,
+        /// Where it was said to end.
+        expected: Revision,
+        /// Where it ends.
+        actual: ActualRevision,
+    },
+    /// A change of the log was decided and interrupted.
+    #[error("the log of `{}` is being rewritten, or this was interrupted", path.display())]
+    RewritePending {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The log was changed by another task in the meantime.
     #[error("`{}` was rewritten while it was read", path.display())]
     Changed {
@@ -131,6 +152,13 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>, MaintenanceError> {
         }
     }
     found.sort_unstable();
+    Ok(found)
+}
+
+/// Those of them that hold the store: not what a repair moved aside.
+fn files_of_store(folder: &Path) -> Result<Vec<PathBuf>, MaintenanceError> {
+    let mut found = files_below(folder)?;
+    found.retain(|name| ["log", "state", "plugins"].iter().any(|part| name.starts_with(part)));
     Ok(found)
 }
 

@@ -81,7 +81,7 @@ fn data(config: &Config, running: Running) -> Finding {
         return Finding::ok("data", "everything is kept in memory");
     }
     let folder = config.store.data.display();
-    match look_into(&config.store.data) {
+    match look_into(&config.store) {
         Ok(DataFolder::Missing) => Finding::ok("data", format!("`{folder}` will be made")),
         Ok(DataFolder::Readable { commits_count }) => {
             Finding::ok("data", format!("`{folder}` has a log of {commits_count} commits"))

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWrite;
 
-use super::progress::Reporter;
+use super::progress::{Reporter, of_transfer};
 use super::{FolderArgs, unopened};
 use crate::failure::{Failure, Fault};
 use crate::output::Output;
@@ -61,14 +61,14 @@ const WHEN_IN_USE: &str = "stop the daemon, with Ctrl-C or SIGTERM, or export fr
 
 /// Runs the command.
 pub(crate) fn run(args: &ExportArgs, output: &mut Output) -> Result<(), Failure> {
-    let folder = args.folder.folder(output)?;
+    let settings = args.folder.settings(output)?;
     let file = (args.to.as_os_str() != "-").then_some(args.to.as_path());
     if let Some(file) = file.filter(|file| !args.overwrite && file.exists()) {
         return Err(exists(file));
     }
-    let store = open_event_store(&folder, WhenAbsent::Leave);
+    let store = open_event_store(&settings, WhenAbsent::Leave);
     let store = store.map_err(|error| unopened(error, WHEN_IN_USE))?.ok_or_else(|| {
-        Failure::yours(format!("there is no store in `{}`", folder.display()))
+        Failure::yours(format!("there is no store in `{}`", settings.data.display()))
             .with_hint("name the data folder of a daemon with `--data`")
     })?;
     let exported = match file {
@@ -131,8 +131,9 @@ async fn write(
     to: &mut (dyn AsyncWrite + Send + Unpin),
     output: &mut Output,
 ) -> Result<Exported, Failure> {
-    let mut reporter = Reporter::new(output, None);
-    let exported = export(store, to, &mut |progress| reporter.tell(progress)).await;
+    let mut reporter = Reporter::new(output);
+    let mut tell = |progress| reporter.tell(|| of_transfer(progress, None));
+    let exported = export(store, to, &mut tell).await;
     exported.map_err(|error| match error {
         ExportError::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             Failure::nobody_reads()

@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use annals_core::port::EventStore;
 use annals_core::port::event_store::ReadError;
 use annals_core::stream::StreamId;
+use annals_daemon::config::Store;
 use annals_daemon::transfer::{ExportFile, ImportError, Imported};
 use annals_daemon::{WhenAbsent, open_event_store};
 use tokio::io::{AsyncBufRead, BufReader};
 
-use super::progress::Reporter;
+use super::progress::{Reporter, of_transfer};
 use super::{FolderArgs, unopened};
 use crate::failure::{Failure, Fault};
 use crate::output::Output;
@@ -53,7 +54,7 @@ const PLUGIN_REGISTRY: &str = "$plugins/registry";
 
 /// Runs the command.
 pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> Result<(), Failure> {
-    let folder = args.folder.folder(output)?;
+    let settings = args.folder.settings(output)?;
     let is_stdin = args.from.as_os_str() == "-";
     let imported = tasks::run(async {
         if is_stdin {
@@ -62,13 +63,13 @@ pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> Result<(), Failure>
                 stdin.map_err(|error| Failure::ours(format!("no standard input: {error}")))?;
             let stdin = tokio::fs::File::from_std(File::from(stdin));
             let mut from = BufReader::with_capacity(READ_BYTES, stdin);
-            return import(&mut from, None, &folder, output).await;
+            return import(&mut from, None, &settings, output).await;
         }
         let unread = |error| Failure::file("read", &args.from, &error);
         let file = tokio::fs::File::open(&args.from).await.map_err(unread)?;
         let bytes_total = file.metadata().await.map_err(unread)?.len();
         let mut from = BufReader::with_capacity(READ_BYTES, file);
-        import(&mut from, Some(bytes_total), &folder, output).await
+        import(&mut from, Some(bytes_total), &settings, output).await
     })?;
     if output.is_json() {
         return output.json(&imported);
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> Result<(), Failure>
         0 => String::new(),
         count => format!(", of which {} commits were there already", thousands(count)),
     };
-    let folder = folder.display();
+    let folder = settings.data.display();
     output.line(format_args!(
         "imported {commits} commits with {events} events into `{folder}`{found}"
     ))?;
@@ -90,20 +91,21 @@ pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> Result<(), Failure>
 async fn import(
     from: &mut (dyn AsyncBufRead + Send + Unpin),
     bytes_total: Option<u64>,
-    folder: &Path,
+    settings: &Store,
     output: &mut Output,
 ) -> Result<Imported, Failure> {
     // Before the store: a file that is no export makes no folder.
     let file = ExportFile::open(from).await.map_err(failed)?;
-    let store = tokio::task::block_in_place(|| open_event_store(folder, WhenAbsent::Create));
+    let store = tokio::task::block_in_place(|| open_event_store(settings, WhenAbsent::Create));
     let store = store.map_err(|error| unopened(error, WHEN_IN_USE))?;
     let store = store.ok_or_else(|| Failure::ours("the store was not made"))?;
-    let mut reporter = Reporter::new(output, bytes_total);
-    let imported = file.import_into(&*store, &mut |progress| reporter.tell(progress)).await;
+    let mut reporter = Reporter::new(output);
+    let mut tell = |progress| reporter.tell(|| of_transfer(progress, bytes_total));
+    let imported = file.import_into(&*store, &mut tell).await;
     let imported = imported.map_err(failed)?;
     let needs_plugins =
         has_plugins(&*store).await.map_err(|error| Failure::of(Fault::Ours, &error))?;
-    if needs_plugins && !folder.join("plugins").exists() {
+    if needs_plugins && !settings.data.join("plugins").exists() {
         output.warning(
             "the store says which plugins are installed, and does not have them: copy the folder \
              `plugins` of the old data folder into the new one, or install them again",

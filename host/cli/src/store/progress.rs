@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use annals_daemon::transfer::{Progress, Step};
+use annals_daemon::{maintenance, transfer};
 use tokio::time::Instant;
 
 use crate::output::Output;
@@ -18,56 +18,82 @@ pub(super) struct Reporter<'a> {
     output: &'a mut Output,
     is_seen: bool,
     said_at: Instant,
-    /// Size of the export that is read, where that is known.
-    bytes_total: Option<u64>,
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn new(output: &'a mut Output, bytes_total: Option<u64>) -> Self {
+    pub(super) fn new(output: &'a mut Output) -> Self {
         let is_seen = std::io::stderr().is_terminal();
-        Self { output, is_seen, said_at: Instant::now(), bytes_total }
+        Self { output, is_seen, said_at: Instant::now() }
     }
 
     /// Says it, if somebody looks and the last time is long ago.
-    pub(super) fn tell(&mut self, progress: Progress) {
+    pub(super) fn tell(&mut self, line: impl FnOnce() -> String) {
         if self.is_seen && self.said_at.elapsed() >= EVERY {
             self.said_at = Instant::now();
-            self.output.note(line(progress, self.bytes_total));
+            self.output.note(line());
         }
     }
 }
 
-fn line(progress: Progress, bytes_total: Option<u64>) -> String {
-    let Progress { step, commits_count, events_count, bytes_count } = progress;
+/// How far an export or import is. `bytes_total` is the size of the export that is read, where that is
+/// known.
+pub(super) fn of_transfer(progress: transfer::Progress, bytes_total: Option<u64>) -> String {
+    let transfer::Progress { step, commits_count, events_count, bytes_count } = progress;
     let verb = match step {
-        Step::Exporting => "exported",
-        Step::Importing => "imported",
-        Step::Verifying => "verified",
+        transfer::Step::Exporting => "exported",
+        transfer::Step::Importing => "imported",
+        transfer::Step::Verifying => "verified",
     };
     let (commits, events) = (thousands(commits_count), thousands(events_count));
-    let part = bytes_total.and_then(|total| bytes_count.saturating_mul(100).checked_div(total));
-    let percent = part.map(|percent| format!(", {} %", percent.min(100))).unwrap_or_default();
+    let percent = bytes_total.map(|total| percent(bytes_count, total)).unwrap_or_default();
     format!("{verb} {commits} commits, {events} events, {}{percent} …", bytes(bytes_count))
+}
+
+/// How far a tool is that goes through files; `verb` says what it did with them.
+pub(super) fn of_files(verb: &str, progress: maintenance::Progress<'_>) -> String {
+    let maintenance::Progress { path, done_bytes, total_bytes } = progress;
+    let name = path.file_name().unwrap_or_default().display();
+    let percent = percent(done_bytes, total_bytes);
+    format!("{verb} {} of {}{percent}, at `{name}` …", bytes(done_bytes), bytes(total_bytes))
+}
+
+fn percent(done: u64, total: u64) -> String {
+    let part = done.saturating_mul(100).checked_div(total);
+    part.map(|percent| format!(", {} %", percent.min(100))).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
     fn progress_is_said_in_numbers_for_people() {
         // Guards what is seen during an export or import of hours.
-        let progress = Progress {
-            step: Step::Importing,
+        let progress = transfer::Progress {
+            step: transfer::Step::Importing,
             commits_count: 12_345,
             events_count: 23_456,
             bytes_count: 3 << 20,
         };
         let text = "imported 12 345 commits, 23 456 events, 3.0 MiB …";
-        assert_eq!(line(progress, None), text);
+        assert_eq!(of_transfer(progress, None), text);
         let text = "imported 12 345 commits, 23 456 events, 3.0 MiB, 25 % …";
-        assert_eq!(line(progress, Some(12 << 20)), text);
+        assert_eq!(of_transfer(progress, Some(12 << 20)), text);
         let text = "verified 12 345 commits, 23 456 events, 3.0 MiB …";
-        assert_eq!(line(Progress { step: Step::Verifying, ..progress }, Some(0)), text);
+        let verifying = transfer::Progress { step: transfer::Step::Verifying, ..progress };
+        assert_eq!(of_transfer(verifying, Some(0)), text);
+    }
+
+    #[test]
+    fn progress_through_files_says_where_it_is() {
+        // Guards what is seen while a large store is verified or copied.
+        let path = Path::new("data/log/00000000000000000000.seg");
+        let progress = maintenance::Progress { path, done_bytes: 3 << 20, total_bytes: 12 << 20 };
+        assert_eq!(
+            of_files("copied", progress),
+            "copied 3.0 MiB of 12.0 MiB, 25 %, at `00000000000000000000.seg` …"
+        );
     }
 }

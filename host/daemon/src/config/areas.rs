@@ -10,10 +10,11 @@ use std::time::Duration;
 use annals_api::ApiOptions;
 use annals_engine::EngineOptions;
 use annals_runtime::RuntimeLimits;
+use annals_store_local::LogOptions;
 
 use super::area::area;
 use super::choice::{LogFilter, LogFormat, ShardsCount, StoreDriver};
-use super::value::ByteCount;
+use super::value::{ByteCount, SegmentBytes};
 
 /// The port of the daemon unless told otherwise.
 pub const PORT: u16 = 7070;
@@ -83,6 +84,14 @@ area! {
         driver: StoreDriver = StoreDriver::Local;
         /// The data folder. It is made when it is not there, and belongs to one daemon at a time.
         data: PathBuf = PathBuf::from("annals-data");
+        /// How long a segment of the log gets before the next is begun. Opening reads the last one;
+        /// the others are found by their indexes. It may change from one start to the next.
+        segment_bytes: SegmentBytes = SegmentBytes::of(log().segment_bytes);
+        /// Most memory for parts of indexes that were used lately.
+        index_cache_bytes_max: ByteCount = ByteCount::new(log().index_cache_bytes_max);
+        /// Most memory for the filters that tell which segments know a stream, a command id or a
+        /// claim; those of the oldest segments are read from disk when there are more. 12 bits each.
+        filter_bytes_max: ByteCount = ByteCount::new(log().filter_bytes_max);
     }
 }
 
@@ -196,6 +205,10 @@ fn api() -> ApiOptions {
 
 fn engine() -> EngineOptions {
     EngineOptions::default()
+}
+
+fn log() -> LogOptions {
+    LogOptions::default()
 }
 
 fn runtime() -> RuntimeLimits {

@@ -59,6 +59,7 @@ fn a_printed_configuration_is_read_as_itself() {
     config.server.insecure = true;
     config.store.data = PathBuf::from("with \"quotes\" and \\");
     config.store.driver = StoreDriver::Memory;
+    config.store.segment_bytes = SegmentBytes::parse("4KiB").unwrap();
     config.limits.memory_bytes_max = ByteCount::new(3 << 20);
     config.shutdown.engine_wait_max = Duration::from_millis(1_500);
     config.log.format = LogFormat::Json;
@@ -99,6 +100,11 @@ fn bad_values_name_the_key_and_what_is_allowed() {
         (
             "[store]\ndriver = \"postgres\"",
             "`store.driver` in `annals.toml`: `postgres` is not allowed: write `local` or `memory`",
+        ),
+        (
+            "[store]\nsegment_bytes = \"1KiB\"",
+            "`store.segment_bytes` in `annals.toml`: `1KiB` is not allowed: write a size from `4KiB` \
+             to `1GiB`, such as `64MiB`",
         ),
         (
             "[limits]\nmemory_bytes_max = \"64MB\"",

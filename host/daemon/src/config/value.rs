@@ -7,6 +7,8 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use annals_store_local::SEGMENT_BYTES_MIN;
+
 /// A type a setting can have. Files, variables and flags all come in as text.
 pub trait Setting: Sized {
     /// How a value is written, to go on after "write".
@@ -50,7 +52,13 @@ impl ByteCount {
         Self(bytes)
     }
 
-    /// How many bytes. Saturates at what this machine can address.
+    /// How many bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+
+    /// The same. Saturates at what this machine can address.
     #[must_use]
     pub fn get(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
@@ -78,6 +86,41 @@ impl Setting for ByteCount {
 
     fn to_toml(&self) -> String {
         if self.0 < 1 << 10 { self.to_string() } else { quoted(&self.to_string()) }
+    }
+}
+
+/// How long a segment of the log gets: from [`SEGMENT_BYTES_MIN`] to [`SEGMENT_BYTES_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentBytes(u64);
+
+/// Largest segment, in bytes (inclusive): places in one have 32 bits, with room for what a commit
+/// adds.
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
+impl SegmentBytes {
+    /// So many bytes, or as many as are allowed.
+    pub(super) fn of(bytes: u64) -> Self {
+        Self(bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX))
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl Setting for SegmentBytes {
+    const FORM: &'static str = "a size from `4KiB` to `1GiB`, such as `64MiB`";
+
+    fn parse(text: &str) -> Result<Self, BadValue> {
+        let bytes = with_unit(text, &BYTE_UNITS);
+        let bytes = bytes.filter(|it| (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(it));
+        bytes.map(Self).ok_or_else(|| bad::<Self>(text))
+    }
+
+    fn to_toml(&self) -> String {
+        ByteCount(self.0).to_toml()
     }
 }
 
@@ -241,6 +284,18 @@ mod tests {
                     "`{bad}` is not allowed: write a size such as `512`, `16KiB`, `64MiB` or `1GiB`"
                 )
             );
+        }
+    }
+
+    #[test]
+    fn segments_are_neither_too_short_nor_too_long() {
+        // Guards the bounds of the log: a size it would take as another one is an error.
+        round_trips("4KiB", SegmentBytes(SEGMENT_BYTES_MIN));
+        round_trips("64MiB", SegmentBytes(64 << 20));
+        round_trips("1GiB", SegmentBytes(1 << 30));
+        for bad in ["0", "4095", "1073741825", "2GiB", "64MB"] {
+            let form = "a size from `4KiB` to `1GiB`, such as `64MiB`";
+            assert_eq!(SegmentBytes::parse(bad), Err(BadValue { text: bad.to_owned(), form }));
         }
     }
 

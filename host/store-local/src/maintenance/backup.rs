@@ -7,6 +7,8 @@
 //!  BACKUP.json  ─ last: a backup without it is not whole
 //! ```
 //!
+//! Until then a marker keeps everybody from taking the copy for a data folder.
+//!
 //! States come before the log, so that no checkpoint of the copy is ahead of its log.
 
 use std::fs::{self, File};
@@ -15,14 +17,16 @@ use std::path::{Path, PathBuf};
 use annals_core::time::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
+use super::completion::{InterruptedTask, has_pending_rewrite, remove_marker, write_marker};
 use super::copy::{Meter, copy, entry_of};
 use super::manifest::{FileEntry, Manifest};
 use super::{
-    MaintenanceError, Progress, SQLITE_SUFFIX, check_empty, files_below, has_suffix, io_error,
+    MaintenanceError, Progress, SQLITE_SUFFIX, check_empty, files_of_store, has_suffix, io_error,
+    refuse_unfinished,
 };
 use crate::LogError;
 use crate::files;
-use crate::log::{Inspected, LogInspector};
+use crate::log::{Inspected, LogInspector, SegmentHeader};
 
 /// What was copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +46,8 @@ pub struct BackedUp {
 ///
 /// # Errors
 /// [`MaintenanceError::NotADataFolder`], [`MaintenanceError::NotEmpty`], [`MaintenanceError::Changed`],
-/// or what a file gives. After an error `to` holds a part without `BACKUP.json`: remove it.
+/// [`MaintenanceError::Open`] when `folder` is not whole, or what a file gives. After an error `to`
+/// may hold a part without `BACKUP.json`, which nobody opens: remove it.
 pub fn backup(
     folder: &Path,
     to: &Path,
@@ -53,8 +58,14 @@ pub fn backup(
     if LogInspector::open(&folder.join("log"))?.numbers.is_empty() {
         return Err(MaintenanceError::NotADataFolder { path: folder.to_owned() });
     }
+    refuse_unfinished(folder)?;
+    check_outside(folder, to)?;
+    if has_pending_rewrite(folder) {
+        return Err(MaintenanceError::RewritePending { path: folder.to_owned() });
+    }
     files::create_folder(to).map_err(|source| io_error("create", to, source))?;
-    let names = files_below(folder)?;
+    write_marker(to, InterruptedTask::Backup)?;
+    let names = files_of_store(folder)?;
     let sizes = names.iter().map(|name| fs::metadata(folder.join(name)).map_or(0, |it| it.len()));
     let total_bytes = sizes.sum();
     let mut backup =
@@ -66,6 +77,9 @@ pub fn backup(
         backup.copy_whole(name)?;
     }
     let last = backup.copy_log()?;
+    if has_pending_rewrite(folder) {
+        return Err(MaintenanceError::Changed { path: folder.to_owned() });
+    }
     for parent in ["", "log", "plugins", "state", "state/views", "state/processes"] {
         let path = to.join(parent);
         if path.is_dir() {
@@ -76,12 +90,24 @@ pub fn backup(
     let files_count = backup.files.len();
     let counts = (last.next_commit, last.next_position);
     Manifest::new(last.header.store, counts, made_at, backup.files).write(to)?;
+    remove_marker(to)?;
     Ok(BackedUp {
         commits_count: last.next_commit,
         events_count: last.next_position,
         files_count,
         bytes_count,
     })
+}
+
+/// The next backup would copy this one too.
+fn check_outside(folder: &Path, to: &Path) -> Result<(), MaintenanceError> {
+    let absolute =
+        |path| std::path::absolute(path).map_err(|source| io_error("look at", path, source));
+    if absolute(to)?.starts_with(absolute(folder)?) {
+        let text = format!("`{}` is inside the data folder", to.display());
+        return Err(MaintenanceError::Refused(text));
+    }
+    Ok(())
 }
 
 struct Backup<'a> {
@@ -119,11 +145,21 @@ impl Backup<'_> {
 
     fn copy_log(&mut self) -> Result<Inspected, MaintenanceError> {
         let log = LogInspector::open(&self.folder.join("log"))?;
+        let mut headers: Vec<SegmentHeader> = Vec::new();
         let mut last: Option<Inspected> = None;
         for (at, &number) in log.numbers.iter().enumerate() {
             let next = log.numbers.get(at + 1).copied();
             let inspected = self.copy_segment(&log, number, next)?;
+            headers.push(inspected.header);
             last = Some(inspected);
+        }
+        // Segments of before and of after a change must not be in one copy. The files are opened
+        // again: those that are open stay what they were.
+        let again = LogInspector::open(&self.folder.join("log"))?;
+        for (&number, header) in log.numbers.iter().zip(&headers) {
+            if again.header(number)?.salt != header.salt {
+                return Err(MaintenanceError::Changed { path: log.path(number) });
+            }
         }
         last.ok_or_else(|| MaintenanceError::NotADataFolder { path: self.folder.to_owned() })
     }
@@ -155,9 +191,6 @@ impl Backup<'_> {
         let index = log.index_path(&inspected.header);
         if !is_last && index.is_file() {
             self.copy_whole(&name(&index))?;
-        }
-        if log.header(number)?.salt != inspected.header.salt {
-            return Err(MaintenanceError::Changed { path });
         }
         Ok(inspected)
     }

@@ -1,11 +1,12 @@
 //! What a task left undone that was interrupted: it is completed, or the folder is not opened.
 //!
 //! ```text
-//!  UNFINISHED          a restore or a repair was interrupted: refused
+//!  UNFINISHED          a backup, a restore or a repair was interrupted: refused
 //!  BACKUP.json         a backup, which nothing may write to: refused
 //!  log/REWRITE.json    segments were rewritten beside the old ones: they take their places now
 //! ```
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -51,12 +52,69 @@ pub(crate) struct PendingRewrite {
     pub(super) recorded_at: Timestamp,
 }
 
+/// A task that leaves a folder which is not whole when it is interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InterruptedTask {
+    /// The folder was to become a backup.
+    Backup,
+    /// The folder was to become a data folder, from a backup.
+    Restore,
+    /// The log of the folder was being cut.
+    Repair,
+    /// A task of another version of Annals.
+    Other,
+}
+
+impl InterruptedTask {
+    const KNOWN: [Self; 3] = [Self::Backup, Self::Restore, Self::Repair];
+
+    /// The task as the marker has it, for people who look at the file.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Backup => "making a backup",
+            Self::Restore => "restoring a backup",
+            Self::Repair => "repairing the log",
+            Self::Other => "a task",
+        }
+    }
+}
+
+impl fmt::Display for InterruptedTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
 /// Writes the file that keeps everybody else from opening the folder.
-pub(super) fn write_marker(folder: &Path, task: &str) -> Result<(), MaintenanceError> {
+pub(super) fn write_marker(folder: &Path, task: InterruptedTask) -> Result<(), MaintenanceError> {
     let path = folder.join(UNFINISHED_NAME);
     let unfinished = files::with_suffix(&path, ".new");
-    files::create(&path, &unfinished, task.as_bytes())
+    files::create(&path, &unfinished, task.text().as_bytes())
         .map_err(|source| io_error("write", &path, source))
+}
+
+/// Says that the folder is whole.
+pub(super) fn remove_marker(folder: &Path) -> Result<(), MaintenanceError> {
+    remove(&folder.join(UNFINISHED_NAME))?;
+    files::sync_folder(folder).map_err(|source| io_error("sync", folder, source))
+}
+
+/// The task that was interrupted in a folder.
+pub(super) fn interrupted_task(folder: &Path) -> io::Result<Option<InterruptedTask>> {
+    match fs::read_to_string(folder.join(UNFINISHED_NAME)) {
+        Ok(text) => {
+            let task = InterruptedTask::KNOWN.into_iter().find(|task| task.text() == text);
+            Ok(Some(task.unwrap_or(InterruptedTask::Other)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a change of the log is decided and not completed.
+pub(super) fn has_pending_rewrite(folder: &Path) -> bool {
+    folder.join("log").join(REWRITE_NAME).exists()
 }
 
 /// Refuses a folder that is a backup, or that a task left unfinished.
@@ -64,9 +122,9 @@ pub(crate) fn refuse_unfinished(folder: &Path) -> Result<(), OpenError> {
     if folder.join(MANIFEST_NAME).exists() {
         return Err(OpenError::IsABackup { folder: folder.to_owned() });
     }
-    match fs::read_to_string(folder.join(UNFINISHED_NAME)) {
-        Ok(task) => Err(OpenError::Unfinished { folder: folder.to_owned(), task }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+    match interrupted_task(folder) {
+        Ok(Some(task)) => Err(OpenError::Unfinished { folder: folder.to_owned(), task }),
+        Ok(None) => Ok(()),
         Err(source) => Err(OpenError::Folder { path: folder.join(UNFINISHED_NAME), source }),
     }
 }

@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 
 use annals_core::time::Timestamp;
 
-use super::completion::{UNFINISHED_NAME, forget_snapshots, write_marker};
+use super::behind::{CutOff, behind};
+use super::completion::{
+    InterruptedTask, complete, forget_snapshots, refuse_unfinished, remove_marker, write_marker,
+};
 use super::copy::{Meter, copy};
 use super::{MaintenanceError, Progress, files_below, has_suffix, io_error};
 use crate::files;
 use crate::lock::FolderLock;
 use crate::log::LogInspector;
+use crate::{LogError, OpenError};
 
 /// What a repair did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,57 +23,113 @@ pub struct Repaired {
     pub commits_count: u64,
     /// Events of the log now.
     pub events_count: u64,
+    /// What was cut off.
+    pub cut_off: CutOff,
     /// Where what was cut off is now; `None` when there was nothing to cut off.
     pub removed_to: Option<PathBuf>,
     /// What was moved there, from the data folder.
     pub removed: Vec<PathBuf>,
 }
 
-/// Keeps the first `commits_count` commits of the log in the data folder `folder`, and moves everything
-/// behind them to a folder `removed-…` in it, with the views, which are made again from the log.
-///
-/// # Errors
-/// [`MaintenanceError::Open`] while a daemon runs, [`MaintenanceError::NoSuchCommit`] when the log is
-/// not whole up to there, or what a file gives. A repair that was interrupted is done again by asking
-/// for it again; until then no daemon opens the folder.
-pub fn repair(
-    folder: &Path,
+/// A repair that can be done: the folder is locked, and nothing was changed.
+#[derive(Debug)]
+pub struct PlannedRepair {
+    folder: PathBuf,
+    _lock: FolderLock,
+    log: LogInspector,
     commits_count: u64,
-    now: Timestamp,
-    tell: &mut dyn FnMut(Progress<'_>),
-) -> Result<Repaired, MaintenanceError> {
-    let log = LogInspector::open(&folder.join("log"))?;
-    let Some(&first) = log.numbers.first() else {
-        return Err(MaintenanceError::NotADataFolder { path: folder.to_owned() });
-    };
-    let _lock = FolderLock::take(folder)?;
-    let store = log.header(first)?.store;
-    let mut inspector = LogInspector::open(&folder.join("log"))?;
-    inspector.check_against_earlier(store);
-    let cut = find_cut(&mut inspector, commits_count, tell)?;
-    let behind: Vec<u64> =
-        log.numbers.iter().copied().filter(|&number| number > cut.segment).collect();
-    let mut removed_to = folder.join(format!("removed-{}", now.ms()));
-    while removed_to.exists() {
-        removed_to.as_mut_os_string().push("-1");
+    cut: Cut,
+    /// The segments behind the one that is cut.
+    behind: Vec<u64>,
+    cut_off: CutOff,
+    is_unfinished: bool,
+}
+
+impl PlannedRepair {
+    /// Looks where to cut the log in the data folder `folder`, so that its first `commits_count`
+    /// commits stay.
+    ///
+    /// # Errors
+    /// [`MaintenanceError::Open`] while a daemon runs, [`MaintenanceError::NoSuchCommit`] when the log
+    /// is not whole up to there, or what a file gives.
+    pub fn new(
+        folder: &Path,
+        commits_count: u64,
+        tell: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, MaintenanceError> {
+        if LogInspector::open(&folder.join("log"))?.numbers.is_empty() {
+            return Err(MaintenanceError::NotADataFolder { path: folder.to_owned() });
+        }
+        let lock = FolderLock::take(folder)?;
+        let is_unfinished = match refuse_unfinished(folder) {
+            Ok(()) => false,
+            Err(OpenError::Unfinished { task: InterruptedTask::Repair, .. }) => true,
+            Err(error) => return Err(error.into()),
+        };
+        // What is cut off later must not come back.
+        complete(folder)?;
+        let log = LogInspector::open(&folder.join("log"))?;
+        let mut inspector = LogInspector::open(&folder.join("log"))?;
+        if let Some(&first) = log.numbers.first() {
+            inspector.check_against_earlier(log.header(first)?.store);
+        }
+        let cut = find_cut(&mut inspector, commits_count, tell)?;
+        let behind_cut =
+            log.numbers.iter().copied().filter(|&number| number > cut.segment).collect();
+        let cut_off = behind(&log, commits_count, cut.events_count)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            _lock: lock,
+            log,
+            commits_count,
+            cut,
+            behind: behind_cut,
+            cut_off,
+            is_unfinished,
+        })
     }
-    let mut repair = Repair { folder, removed_to, removed: Vec::new() };
-    if !behind.is_empty() || cut.has_more {
-        write_marker(folder, "repairing the log")?;
-        repair.cut(&log, &cut, &behind)?;
-        repair.remove_views()?;
-        forget_snapshots(folder)?;
-        let marker = folder.join(UNFINISHED_NAME);
-        fs::remove_file(&marker).map_err(|source| io_error("remove", &marker, source))?;
-        files::sync_folder(folder).map_err(|source| io_error("sync", folder, source))?;
+
+    /// What will be cut off.
+    #[must_use]
+    pub const fn cut_off(&self) -> CutOff {
+        self.cut_off
     }
-    let has_removed = !repair.removed.is_empty();
-    Ok(Repaired {
-        commits_count,
-        events_count: cut.events_count,
-        removed_to: has_removed.then_some(repair.removed_to),
-        removed: repair.removed,
-    })
+
+    /// Whether there is anything to do.
+    #[must_use]
+    pub const fn is_needed(&self) -> bool {
+        self.is_unfinished || self.cut.has_more || !self.behind.is_empty()
+    }
+
+    /// Moves everything behind the cut to a folder `removed-…` in the data folder, with the views,
+    /// which are made again from the log.
+    ///
+    /// # Errors
+    /// What a file gives. A repair that was interrupted is done again by asking for it again; until
+    /// then no daemon opens the folder.
+    pub fn run(self, now: Timestamp) -> Result<Repaired, MaintenanceError> {
+        let folder = self.folder.as_path();
+        let mut removed_to = folder.join(format!("removed-{}", now.ms()));
+        while removed_to.exists() {
+            removed_to.as_mut_os_string().push("-1");
+        }
+        let mut repair = Repair { folder, removed_to, removed: Vec::new() };
+        if self.is_needed() {
+            write_marker(folder, InterruptedTask::Repair)?;
+            repair.cut(&self.log, &self.cut, &self.behind)?;
+            repair.remove_views()?;
+            forget_snapshots(folder)?;
+            remove_marker(folder)?;
+        }
+        let has_removed = !repair.removed.is_empty();
+        Ok(Repaired {
+            commits_count: self.commits_count,
+            events_count: self.cut.events_count,
+            cut_off: self.cut_off,
+            removed_to: has_removed.then_some(repair.removed_to),
+            removed: repair.removed,
+        })
+    }
 }
 
 /// Where the log is cut.
@@ -114,7 +174,7 @@ fn find_cut(
         let mut inspected = match read {
             Ok(inspected) => inspected,
             // The header of this segment is damaged: the log can end before it.
-            Err(crate::LogError::Damaged { .. }) if at > 0 => break,
+            Err(LogError::Damaged { .. }) if at > 0 => break,
             Err(error) => return Err(error.into()),
         };
         meter.advance(&path, inspected.end);

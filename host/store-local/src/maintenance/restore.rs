@@ -1,14 +1,13 @@
 //! Making a data folder from a backup.
 
-use std::fs;
 use std::path::Path;
 
 use annals_core::id::StoreId;
 
-use super::completion::{UNFINISHED_NAME, write_marker};
+use super::completion::{InterruptedTask, remove_marker, write_marker};
 use super::copy::{Meter, copy};
 use super::manifest::{FileEntry, Manifest};
-use super::verify::verify;
+use super::verify::verify_files;
 use super::{MaintenanceError, Progress, check_empty, io_error};
 use crate::files;
 
@@ -43,7 +42,7 @@ pub fn restore(
         check_path(from, file)?;
     }
     files::create_folder(to).map_err(|source| io_error("create", to, source))?;
-    write_marker(to, "restoring a backup")?;
+    write_marker(to, InterruptedTask::Restore)?;
     let mut meter = Meter { done_bytes: 0, total_bytes: total_bytes * 2, tell };
     for file in &manifest.files {
         let name = Path::new(&file.path);
@@ -55,7 +54,7 @@ pub fn restore(
         }
     }
     let done_bytes = meter.done_bytes;
-    let verified = verify(to, &mut |progress| {
+    let verified = verify_files(to, &mut |progress| {
         tell(Progress {
             done_bytes: done_bytes + progress.done_bytes,
             total_bytes: done_bytes + progress.total_bytes,
@@ -70,9 +69,7 @@ pub fn restore(
         let what = "its log is not what was backed up".to_owned();
         return Err(MaintenanceError::NotABackup { path: from.to_owned(), what });
     }
-    let marker = to.join(UNFINISHED_NAME);
-    fs::remove_file(&marker).map_err(|source| io_error("remove", &marker, source))?;
-    files::sync_folder(to).map_err(|source| io_error("sync", to, source))?;
+    remove_marker(to)?;
     Ok(Restored {
         store: manifest.store,
         commits_count: manifest.commits_count,

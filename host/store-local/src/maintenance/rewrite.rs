@@ -6,13 +6,13 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use annals_core::event::{NewEvent, SchemaVersion};
+use annals_core::event::{ContentType, NewEvent, SchemaVersion};
 use annals_core::id::{EventId, IdGenerator};
-use annals_core::limits::PAYLOAD_BYTES_MAX;
+use annals_core::limits::{METADATA_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use annals_core::name::EventType;
-use annals_core::place::{Position, Revision};
+use annals_core::place::{ActualRevision, Position, Revision};
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use bytes::Bytes;
@@ -86,60 +86,97 @@ pub struct Rewritten {
     pub first_position: Position,
 }
 
-/// Makes the change in the data folder `folder`.
-///
-/// # Errors
-/// [`MaintenanceError::Refused`] when no event is concerned, or the stream does not end where it
-/// should, or the new data is not allowed; [`MaintenanceError::Open`] while a daemon runs; or what a
-/// file gives. The change happens as a whole or not at all: when it is interrupted after it was
-/// decided, it is completed at the next start.
-pub fn rewrite(
-    folder: &Path,
-    request: &RewriteRequest,
-    ids: &dyn IdGenerator,
-    tell: &mut dyn FnMut(Progress<'_>),
-) -> Result<Rewritten, MaintenanceError> {
-    let rewritten = prepare(folder, request, ids, tell)?;
-    // Opening completes it.
-    drop(LocalStore::open(folder, ids)?);
-    Ok(rewritten)
+/// A change that can be made: the folder is locked, and nothing was changed.
+#[derive(Debug)]
+pub struct PlannedRewrite<'a> {
+    folder: PathBuf,
+    _lock: FolderLock,
+    log: LogInspector,
+    request: &'a RewriteRequest,
+    found: Found,
+    first_position: Position,
 }
 
-/// Does everything up to the decision: from there on the change happens.
-pub(super) fn prepare(
-    folder: &Path,
-    request: &RewriteRequest,
-    ids: &dyn IdGenerator,
-    tell: &mut dyn FnMut(Progress<'_>),
-) -> Result<Rewritten, MaintenanceError> {
-    check(&request.change)?;
-    if LogInspector::open(&folder.join("log"))?.numbers.is_empty() {
-        return Err(MaintenanceError::NotADataFolder { path: folder.to_owned() });
+impl<'a> PlannedRewrite<'a> {
+    /// Looks for the events that the change concerns in the data folder `folder`.
+    ///
+    /// # Errors
+    /// [`MaintenanceError::Refused`] when there are none or the new data is not allowed,
+    /// [`MaintenanceError::WrongExpectedRevision`], [`MaintenanceError::Open`] while a daemon runs, or
+    /// what a file gives.
+    pub fn new(
+        folder: &Path,
+        request: &'a RewriteRequest,
+        ids: &dyn IdGenerator,
+        tell: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, MaintenanceError> {
+        check_reason(&request.reason)?;
+        check(&request.change)?;
+        if LogInspector::open(&folder.join("log"))?.numbers.is_empty() {
+            return Err(MaintenanceError::NotADataFolder { path: folder.to_owned() });
+        }
+        // An earlier change that was interrupted is completed and recorded before this one.
+        drop(LocalStore::open(folder, ids)?);
+        let lock = FolderLock::take(folder)?;
+        let log = LogInspector::open(&folder.join("log"))?;
+        let found = find(&log, &request.change, tell)?;
+        let Some(first_position) = found.first_position.map(Position::new) else {
+            return Err(MaintenanceError::Refused(nothing_found(&request.change)));
+        };
+        Ok(Self { folder: folder.to_owned(), _lock: lock, log, request, found, first_position })
     }
-    // An earlier change that was interrupted is completed and recorded before this one.
-    drop(LocalStore::open(folder, ids)?);
-    let _lock = FolderLock::take(folder)?;
-    let log = LogInspector::open(&folder.join("log"))?;
-    let found = find(&log, &request.change, tell)?;
-    let Some(first_position) = found.first_position else {
-        return Err(MaintenanceError::Refused(nothing_found(&request.change)));
-    };
-    let mut segments = Vec::new();
-    for &number in &found.segments {
-        segments.push(write_segment(&log, number, &request.change, ids)?);
+
+    /// What will be changed.
+    #[must_use]
+    pub fn foreseen(&self) -> Rewritten {
+        Rewritten {
+            events_count: self.found.events_count,
+            segments_count: self.found.segments.len(),
+            first_position: self.first_position,
+        }
     }
-    let path = folder.join("log");
-    files::sync_folder(&path).map_err(|source| io_error("sync", &path, source))?;
-    let (event_type, data) = describe(request, &found)?;
-    let event_id = EventId::new(ids.next_uuid());
-    let segments_count = segments.len();
-    let recorded_at = request.now;
-    decide(folder, &PendingRewrite { segments, event_id, event_type, data, recorded_at })?;
-    Ok(Rewritten {
-        events_count: found.events_count,
-        segments_count,
-        first_position: Position::new(first_position),
-    })
+
+    /// Makes the change.
+    ///
+    /// # Errors
+    /// What a file gives. The change happens as a whole or not at all: when it is interrupted after it
+    /// was decided, it is completed at the next start.
+    pub fn run(self, ids: &dyn IdGenerator) -> Result<Rewritten, MaintenanceError> {
+        let folder = self.folder.clone();
+        let rewritten = self.decide(ids)?;
+        // Opening completes it.
+        drop(LocalStore::open(&folder, ids)?);
+        Ok(rewritten)
+    }
+
+    /// Does everything up to the decision: from there on the change happens.
+    pub(super) fn decide(self, ids: &dyn IdGenerator) -> Result<Rewritten, MaintenanceError> {
+        let Self { folder, log, request, found, .. } = &self;
+        let mut segments = Vec::new();
+        for &number in &found.segments {
+            segments.push(write_segment(log, number, &request.change, ids)?);
+        }
+        let path = folder.join("log");
+        files::sync_folder(&path).map_err(|source| io_error("sync", &path, source))?;
+        let (event_type, data) = describe(request, found)?;
+        let event_id = EventId::new(ids.next_uuid());
+        let recorded_at = request.now;
+        decide(folder, &PendingRewrite { segments, event_id, event_type, data, recorded_at })?;
+        Ok(self.foreseen())
+    }
+}
+
+/// Longest reason, in bytes (inclusive): it is part of an event, which must not get too long.
+const REASON_BYTES_MAX: usize = 4 << 10;
+
+fn check_reason(reason: &str) -> Result<(), MaintenanceError> {
+    let bytes_count = reason.len();
+    if (1..=REASON_BYTES_MAX).contains(&bytes_count) {
+        return Ok(());
+    }
+    Err(MaintenanceError::Refused(format!(
+        "the reason has {bytes_count} bytes, 1 to {REASON_BYTES_MAX} are allowed"
+    )))
 }
 
 /// What can be refused without looking at the log.
@@ -149,6 +186,9 @@ fn check(change: &EventChange) -> Result<(), MaintenanceError> {
         EventChange::Rename { from, to, .. } if from == to => {
             refused(format!("the event type is `{from}` already"))
         }
+        EventChange::Rename { category: Some(category), .. } if category.starts_with('$') => {
+            refused(format!("`{category}` belongs to the host: its events cannot be renamed"))
+        }
         EventChange::Rename { .. } => Ok(()),
         EventChange::Replace { stream, .. } if stream.is_system() => {
             refused(format!("`{stream}` belongs to the host: its events cannot be replaced"))
@@ -157,11 +197,17 @@ fn check(change: &EventChange) -> Result<(), MaintenanceError> {
             refused("there is nothing to change".to_owned())
         }
         EventChange::Replace { edit, .. } => {
-            let bytes_count = edit.data.as_ref().map_or(0, Bytes::len);
-            if bytes_count > PAYLOAD_BYTES_MAX {
-                return refused(format!(
-                    "{bytes_count} bytes of data, at most {PAYLOAD_BYTES_MAX} are allowed"
-                ));
+            let limits = [
+                ("data", &edit.data, PAYLOAD_BYTES_MAX),
+                ("metadata", &edit.metadata, METADATA_BYTES_MAX),
+            ];
+            for (name, bytes, bytes_max) in limits {
+                let bytes_count = bytes.as_ref().map_or(0, Bytes::len);
+                if bytes_count > bytes_max {
+                    return refused(format!(
+                        "{bytes_count} bytes of {name}, at most {bytes_max} are allowed"
+                    ));
+                }
             }
             Ok(())
         }
@@ -177,6 +223,8 @@ struct Found {
     segments: Vec<u64>,
     /// How many events the stream of the change has.
     stream_events_count: u64,
+    /// Whether an event of JSON would get data that is none.
+    has_wrong_data: bool,
 }
 
 /// Reads the whole log, which must be whole.
@@ -197,7 +245,11 @@ fn find(
                 {
                     found.stream_events_count = place.revision.events_count();
                 }
-                if edit_of(change, place.stream, place.revision, event.event_type).is_some() {
+                let edit = edit_of(change, place.stream, place.revision, event.event_type);
+                if let Some(EventEdit { data, .. }) = edit {
+                    let is_json = ContentType::from(event.content_type) == ContentType::Json;
+                    found.has_wrong_data |=
+                        is_json && data.is_some_and(|data| !is_json_text(&data));
                     found.events_count += 1;
                     found.first_position.get_or_insert(place.position);
                 }
@@ -219,13 +271,22 @@ fn find(
     if let EventChange::Replace { stream, expected, .. } = change
         && found.stream_events_count != expected.events_count()
     {
-        let actual = Revision::last_of(found.stream_events_count);
-        let actual = annals_core::place::ActualRevision(actual);
-        return Err(MaintenanceError::Refused(format!(
-            "stream `{stream}` is at {actual}, expected {expected}"
-        )));
+        return Err(MaintenanceError::WrongExpectedRevision {
+            stream: stream.clone(),
+            expected: *expected,
+            actual: ActualRevision(Revision::last_of(found.stream_events_count)),
+        });
+    }
+    if found.has_wrong_data {
+        return Err(MaintenanceError::Refused(
+            "the event has JSON, and the new data is not JSON".to_owned(),
+        ));
     }
     Ok(found)
+}
+
+fn is_json_text(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }
 
 /// What the change makes of an event; `None`: it stays.

@@ -18,7 +18,10 @@ use annals_core::time::Timestamp;
 use bytes::Bytes;
 use pollster::block_on;
 
-use super::{MaintenanceError, Progress, Verified};
+use super::{
+    MaintenanceError, PlannedRepair, PlannedRewrite, Progress, Repaired, RewriteRequest, Rewritten,
+    Verified,
+};
 use crate::log::CountedIds;
 use crate::{LocalStore, LogOptions, OpenError};
 
@@ -115,6 +118,15 @@ fn commits(store: &LocalStore) -> Vec<RecordedCommit> {
 }
 
 fn quietly(_: Progress<'_>) {}
+
+fn repair(folder: &Path, commits_count: u64) -> Result<Repaired, MaintenanceError> {
+    PlannedRepair::new(folder, commits_count, &mut quietly)?.run(Timestamp::from_ms(7))
+}
+
+fn rewrite(folder: &Path, request: &RewriteRequest) -> Result<Rewritten, MaintenanceError> {
+    let ids = CountedIds::default();
+    PlannedRewrite::new(folder, request, &ids, &mut quietly)?.run(&ids)
+}
 
 fn verify(folder: &Path) -> Result<Verified, MaintenanceError> {
     super::verify(folder, &mut quietly)

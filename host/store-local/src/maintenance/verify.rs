@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use annals_core::id::{Digest, StoreId};
 use rusqlite::{Connection, OpenFlags};
 
+use super::completion::{InterruptedTask, UNFINISHED_NAME, interrupted_task};
 use super::copy::{Meter, entry_of};
-use super::{MaintenanceError, Progress, SQLITE_SUFFIX, files_below, has_suffix};
+use super::{MaintenanceError, Progress, SQLITE_SUFFIX, files_of_store, has_suffix, io_error};
 use crate::LogError;
 use crate::TornTail;
 use crate::log::{Inspected, LogInspector};
@@ -59,9 +60,11 @@ pub enum Remedy {
     Restore,
     /// Install the plugin again.
     Install,
+    /// A task was interrupted: do it again.
+    Repeat(InterruptedTask),
 }
 
-/// Reads every byte of the data folder `folder` and checks it.
+/// Reads every byte of the data folder `folder` and checks it. It may be a backup.
 ///
 /// # Errors
 /// [`MaintenanceError::NotADataFolder`], or a file that cannot be read at all. Damage is a result.
@@ -69,11 +72,27 @@ pub fn verify(
     folder: &Path,
     tell: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Verified, MaintenanceError> {
+    let mut verified = verify_files(folder, tell)?;
+    let path = folder.join(UNFINISHED_NAME);
+    let task = interrupted_task(folder).map_err(|source| io_error("read", &path, source))?;
+    if let Some(task) = task {
+        let what = format!("{task} was interrupted, or is under way");
+        let remedy = Remedy::Repeat(task);
+        verified.damages.insert(0, Damage { path, at_byte: None, what, remedy });
+    }
+    Ok(verified)
+}
+
+/// The same for a folder that a task is still at work on.
+pub(super) fn verify_files(
+    folder: &Path,
+    tell: &mut dyn FnMut(Progress<'_>),
+) -> Result<Verified, MaintenanceError> {
     let log = LogInspector::open(&folder.join("log"))?;
     if log.numbers.is_empty() {
         return Err(MaintenanceError::NotADataFolder { path: folder.to_owned() });
     }
-    let names = files_below(folder)?;
+    let names = files_of_store(folder)?;
     let mut total_bytes = 0;
     let is_read = |name: &&PathBuf| {
         [".seg", ".idx", SQLITE_SUFFIX, ".wasm"].iter().any(|suffix| has_suffix(name, suffix))
@@ -84,6 +103,7 @@ pub fn verify(
     }
     let mut verification = Verification {
         folder,
+        has_beginning: false,
         meter: Meter { done_bytes: 0, total_bytes, tell },
         found: Verified {
             store: None,
@@ -106,6 +126,8 @@ pub fn verify(
 
 struct Verification<'a> {
     folder: &'a Path,
+    /// Whether the first segment can be read: without it there is nothing to cut the log to.
+    has_beginning: bool,
     meter: Meter<'a>,
     found: Verified,
 }
@@ -116,12 +138,17 @@ impl Verification<'_> {
         self.found.damages.push(Damage { path, at_byte, what: what.to_owned(), remedy });
     }
 
+    fn log_damaged(&mut self, path: &Path, at_byte: u64, what: &str) {
+        let remedy = if self.has_beginning { Remedy::RestoreOrRepair } else { Remedy::Restore };
+        self.damaged(path, Some(at_byte), what, remedy);
+    }
+
     /// Damage becomes a result; anything else stays an error.
     fn damage_or<T>(&mut self, result: Result<T, LogError>) -> Result<Option<T>, LogError> {
         match result {
             Ok(found) => Ok(Some(found)),
             Err(LogError::Damaged { path, offset, what }) => {
-                self.damaged(&path, Some(offset), &what, Remedy::RestoreOrRepair);
+                self.log_damaged(&path, offset, &what);
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -139,8 +166,9 @@ impl Verification<'_> {
                 expected = None;
                 continue;
             };
-            if at == 0 && header.first_commit == 0 {
+            if at == 0 && (number, header.first_commit) == (0, 0) {
                 log.check_against_earlier(header.store);
+                self.has_beginning = true;
             }
             let store = *self.found.store.get_or_insert(header.store);
             let is_next =
@@ -148,7 +176,7 @@ impl Verification<'_> {
             if header.first_commit != number || header.store != store || !is_next {
                 let what = "it does not follow the segment before it: one is missing, is of \
                             another store, or has another name";
-                self.damaged(&path, Some(0), what, Remedy::RestoreOrRepair);
+                self.log_damaged(&path, 0, what);
                 log.check_alone();
             }
             let next = numbers.get(at + 1).copied();
@@ -228,7 +256,7 @@ impl Verification<'_> {
             let path = log.path(number);
             if log.index_path(&inspected.header).exists() && self.is_last(number)? {
                 let what = "the segments behind it are missing";
-                self.damaged(&path, Some(inspected.end), what, Remedy::RestoreOrRepair);
+                self.log_damaged(&path, inspected.end, what);
                 return Ok(false);
             }
             return Ok(true);
@@ -248,7 +276,7 @@ impl Verification<'_> {
             None if next == inspected.next_commit => return true,
             None => format!("commits from number {} on are missing", inspected.next_commit),
         };
-        self.damaged(path, Some(inspected.end), &fault, Remedy::RestoreOrRepair);
+        self.log_damaged(path, inspected.end, &fault);
         false
     }
 

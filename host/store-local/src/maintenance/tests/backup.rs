@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_core::time::Timestamp;
 
-use super::super::{MaintenanceError, backup, restore};
+use super::super::completion::write_marker;
+use super::super::{InterruptedTask, MaintenanceError, Remedy, backup, restore};
 use super::{Data, append, commits, has_row, open, quietly, verify};
 use crate::OpenError;
 
@@ -50,6 +51,9 @@ fn a_backup_is_neither_written_over_nor_opened_nor_believed_when_it_is_not_whole
     let (to, elsewhere) = (data.0.path().join("backup"), data.0.path().join("restored"));
     let now = Timestamp::from_ms(7);
     backup(&data.path(), &to, now, &mut quietly).unwrap();
+    let inside = backup(&data.path(), &data.path().join("backup"), now, &mut quietly);
+    assert!(matches!(inside, Err(MaintenanceError::Refused(_))), "{inside:?}");
+    assert!(!data.path().join("backup").exists());
     let again = backup(&data.path(), &to, now, &mut quietly);
     assert!(matches!(again, Err(MaintenanceError::NotEmpty { .. })));
     assert!(matches!(open(&to), Err(OpenError::IsABackup { .. })));
@@ -83,4 +87,21 @@ fn a_backup_is_neither_written_over_nor_opened_nor_believed_when_it_is_not_whole
     fs::remove_file(&manifest).unwrap();
     let refused = restore(&to, &elsewhere, &mut quietly);
     assert!(matches!(refused, Err(MaintenanceError::NotABackup { .. })));
+    // As it is while a backup is made.
+    write_marker(&to, InterruptedTask::Backup).unwrap();
+    let task = InterruptedTask::Backup;
+    assert!(matches!(open(&to), Err(OpenError::Unfinished { task: found, .. }) if found == task));
+    let found = verify(&to).unwrap().damages;
+    assert_eq!(found.iter().map(|it| it.remedy).collect::<Vec<_>>(), [Remedy::Repeat(task)]);
+}
+
+#[test]
+fn a_backup_waits_for_a_change_that_was_interrupted() {
+    // Guards against a copy of which some segments are from before a change and some from after it.
+    let data = Data::filled(60);
+    fs::write(data.path().join("log/REWRITE.json"), "{}").unwrap();
+    let to = data.0.path().join("backup");
+    let refused = backup(&data.path(), &to, Timestamp::from_ms(7), &mut quietly);
+    assert!(matches!(refused, Err(MaintenanceError::RewritePending { .. })), "{refused:?}");
+    assert!(!to.exists());
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use annals_core::commit::RecordedCommit;
+use annals_core::limits::METADATA_BYTES_MAX;
 use annals_core::name::EventType;
 use annals_core::place::{Position, Revision};
 use annals_core::port::StateStores as _;
@@ -12,9 +13,8 @@ use annals_core::time::Timestamp;
 use bytes::Bytes;
 use pollster::block_on;
 
-use super::super::rewrite::prepare;
-use super::super::{EventChange, EventEdit, MaintenanceError, RewriteRequest, rewrite};
-use super::{Data, commits, has_row, quietly, verify};
+use super::super::{EventChange, EventEdit, MaintenanceError, PlannedRewrite, RewriteRequest};
+use super::{Data, commits, has_row, quietly, rewrite, verify};
 use crate::log::CountedIds;
 
 fn event_type(text: &str) -> EventType {
@@ -69,7 +69,7 @@ fn renaming_changes_the_type_and_leaves_everything_else_alone() {
             renamed_count += 1;
         }
     }
-    let done = rewrite(&data.path(), &rename(None), &CountedIds::default(), &mut quietly).unwrap();
+    let done = rewrite(&data.path(), &rename(None)).unwrap();
     assert_eq!((done.events_count, done.first_position), (renamed_count, Position::new(0)));
     assert_eq!(verify(&data.path()).unwrap().damages, []);
     let store = data.open();
@@ -84,20 +84,34 @@ fn renaming_in_another_category_or_of_another_type_is_refused() {
     // Guards against a change that nobody sees: the operator mistyped.
     let data = Data::filled(30);
     let before = commits(&data.open());
-    let ids = CountedIds::default();
-    for request in [rename(Some("transfer")), replace("account/0", 99, 5, self::data("{}"))] {
-        let refused = rewrite(&data.path(), &request, &ids, &mut quietly);
+    let long = EventEdit {
+        metadata: Some(vec![0; METADATA_BYTES_MAX + 1].into()),
+        ..EventEdit::default()
+    };
+    for request in [
+        rename(Some("transfer")),
+        rename(Some("$maintenance")),
+        replace("account/0", 99, 5, self::data("{}")),
+        replace("account/0", 0, 5, self::data("{")),
+        replace("account/0", 0, 5, long),
+        replace("$plugins/registry", 0, 5, self::data("{}")),
+        RewriteRequest { reason: String::new(), ..rename(None) },
+        RewriteRequest { reason: "\u{1}".repeat(4_097), ..rename(None) },
+    ] {
+        let refused = rewrite(&data.path(), &request);
         assert!(matches!(refused, Err(MaintenanceError::Refused(_))), "{refused:?}");
     }
     assert_eq!(commits(&data.open()), before);
-    assert!(rewrite(&data.path(), &rename(Some("account")), &ids, &mut quietly).is_ok());
+    let reason = "\u{1}".repeat(4_096);
+    let longest = RewriteRequest { reason, ..rename(Some("account")) };
+    rewrite(&data.path(), &longest).unwrap();
+    assert_eq!(commits(&data.open()).len(), 31);
 }
 
 #[test]
 fn replacing_changes_one_event_if_the_stream_ends_where_it_should() {
     // Guards one event's data, e.g. what must be forgotten: it is gone from the files.
     let data = Data::filled(60);
-    let ids = CountedIds::default();
     let mut expected = commits(&data.open());
     let events_count = |commits: &[RecordedCommit]| -> u64 {
         let of_stream = |it: &&RecordedCommit| it.commit.streams[0].stream.as_str() == "account/2";
@@ -105,10 +119,10 @@ fn replacing_changes_one_event_if_the_stream_ends_where_it_should() {
     };
     let last = events_count(&expected) - 1;
     let request = |expected| replace("account/2", 1, expected, self::data("{\"n\":\"longer\"}"));
-    let refused = rewrite(&data.path(), &request(last + 1), &ids, &mut quietly).unwrap_err();
+    let refused = rewrite(&data.path(), &request(last + 1)).unwrap_err();
     let text = format!("stream `account/2` is at revision {last}, expected {}", last + 1);
     assert_eq!(refused.to_string(), text);
-    let done = rewrite(&data.path(), &request(last), &ids, &mut quietly).unwrap();
+    let done = rewrite(&data.path(), &request(last)).unwrap();
     assert_eq!((done.events_count, done.segments_count), (1, 1));
     let changed = expected.iter_mut().find(|it| it.commit.streams[0].events[0].data == "{\"n\":9}");
     changed.unwrap().commit.streams[0].events[0].data = Bytes::from_static(b"{\"n\":\"longer\"}");
@@ -126,7 +140,9 @@ fn an_interrupted_change_happens_once_or_not_at_all() {
         let data = Data::filled(60);
         let before = commits(&data.open());
         let ids = CountedIds::default();
-        prepare(&data.path(), &rename(None), &ids, &mut quietly).unwrap();
+        let request = rename(None);
+        let planned = PlannedRewrite::new(&data.path(), &request, &ids, &mut quietly).unwrap();
+        planned.decide(&ids).unwrap();
         let log = data.path().join("log");
         if swapped_count.is_none() {
             // Interrupted just before it was decided.

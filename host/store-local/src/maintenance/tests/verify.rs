@@ -74,6 +74,14 @@ fn damage_of_each_kind_is_named_with_file_place_and_remedy() {
         };
         assert!(found.damages.contains(&damage), "{:?}", found.damages);
     }
+    // Without the beginning there is nothing to cut the log to.
+    flip(&segments[0], 20);
+    let found = verify(&data.path()).unwrap();
+    let of_log = found.damages.iter().filter(|it| it.path.extension().unwrap() == "seg");
+    let remedies: Vec<_> = of_log.map(|it| (&it.path, it.remedy)).collect();
+    assert_eq!(remedies[0], (&segments[0], Remedy::Restore));
+    assert!(remedies.iter().all(|(_, remedy)| *remedy == Remedy::Restore), "{remedies:?}");
+    assert_eq!(found.commits_count, 0);
 }
 
 #[test]
