@@ -116,7 +116,8 @@ impl SpaceKeeper {
             if wants_zeros(&accepting, target) {
                 let start = accepting.prepared_end.max(accepting.index.end());
                 let segment = Arc::clone(&accepting.segment);
-                let range = start..(start + STEP_BYTES).min(target);
+                // A whole step, past the target: or every commit would ask for a little more.
+                let range = start..(start + STEP_BYTES).min(self.shared.options.segment_bytes());
                 let preparing = Preparing { segment, range };
                 accepting.preparing = Some(preparing.clone());
                 return Ok(Task::Zeros(preparing));
