@@ -160,6 +160,12 @@ impl Category {
         text.strip_prefix('$').map_or_else(|| Self::new(text), Self::system)
     }
 
+    /// As [`Self::parse_any`], without making one.
+    pub(crate) fn check_any(text: &str) -> Result<(), InvalidName> {
+        let name = text.strip_prefix('$').unwrap_or(text);
+        if is_kebab_case(name) { Ok(()) } else { Err(InvalidName::new("category", name)) }
+    }
+
     /// Whether the category belongs to the host.
     #[must_use]
     pub fn is_system(&self) -> bool {

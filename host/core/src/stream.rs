@@ -47,6 +47,14 @@ pub enum InvalidStreamId {
     },
 }
 
+fn check_id(id: &str) -> Result<(), InvalidStreamId> {
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+    let is_valid = !id.is_empty()
+        && id.len() <= STREAM_ID_PART_BYTES_MAX
+        && (is_plain || !id.chars().any(|c| c == '/' || c.is_control()));
+    if is_valid { Ok(()) } else { Err(InvalidStreamId::Id { id: id.chars().take(64).collect() }) }
+}
+
 impl StreamId {
     /// Makes the id of the stream `id` in `category`.
     ///
@@ -54,12 +62,7 @@ impl StreamId {
     /// [`InvalidStreamId::Id`] when `id` is empty, longer than [`STREAM_ID_PART_BYTES_MAX`], or has
     /// a `/` or a control character.
     pub fn new(category: &Category, id: &str) -> Result<Self, InvalidStreamId> {
-        let is_valid = !id.is_empty()
-            && id.len() <= STREAM_ID_PART_BYTES_MAX
-            && !id.chars().any(|c| c == '/' || c.is_control());
-        if !is_valid {
-            return Err(InvalidStreamId::Id { id: id.chars().take(64).collect() });
-        }
+        check_id(id)?;
         let category = category.as_str();
         let mut text = String::with_capacity(category.len() + 1 + id.len());
         text.push_str(category);
@@ -76,8 +79,9 @@ impl StreamId {
         let Some((category, id)) = text.split_once('/') else {
             return Err(InvalidStreamId::NoSlash { text: text.chars().take(64).collect() });
         };
-        let category = Category::parse_any(category).map_err(InvalidStreamId::Category)?;
-        Self::new(&category, id)
+        Category::check_any(category).map_err(InvalidStreamId::Category)?;
+        check_id(id)?;
+        Ok(Self { text: Arc::from(text), category_bytes: category.len() })
     }
 
     /// The whole id, `category/id`.

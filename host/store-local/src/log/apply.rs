@@ -15,6 +15,7 @@ use super::fault::FrameFault;
 use super::frame::Frame;
 use super::hash::IdKind;
 use super::index::{Index, KindRef, StreamTotals};
+use super::names::stream_id;
 use super::sealed::{Common, Sealed};
 
 /// Events of one kind in one stream of a commit, counted before the commit waits for its turn.
@@ -75,7 +76,7 @@ pub(crate) fn index_commit(index: &mut Index, common: &Common, accepted: &Accept
     let number_of = |index: &mut Index, at: usize, stream: &StreamId| -> u32 {
         let hash = || common.hasher.stream(stream.as_str());
         let totals = before.get(at).copied().unwrap_or_default();
-        let make = || Ok::<_, Infallible>((common.names.shared(stream), hash(), totals));
+        let make = || Ok::<_, Infallible>((stream.clone(), hash(), totals));
         let Ok(number) = index.stream_number_or_new(stream.as_str(), make);
         number
     };
@@ -118,9 +119,8 @@ pub(crate) fn index_commit(index: &mut Index, common: &Common, accepted: &Accept
         index.claims.release(&release.scope, &release.key, holder);
     }
     for claim in &commit.claims {
-        let stream = common.names.shared(&claim.stream);
         let claims = &mut index.claims;
-        claims.take(&claim.scope, &claim.key, stream, claim.expires_at);
+        claims.take(&claim.scope, &claim.key, claim.stream.clone(), claim.expires_at);
     }
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn index_frame(
             continue;
         }
         let number = index.stream_number_or_new(part.stream, || {
-            let stream = before.common.names.stream(part.stream)?;
+            let stream = stream_id(part.stream)?;
             let totals = before.stream_totals(part.stream).map_err(earlier)?;
             Ok((stream, hasher.stream(part.stream), totals))
         })?;
@@ -182,7 +182,7 @@ fn index_claim(
         index.claims.add_earlier(claim.scope, claim.key, holder);
     }
     if claim.is_taken {
-        let stream = before.common.names.stream(claim.stream)?;
+        let stream = stream_id(claim.stream)?;
         index.claims.take(claim.scope, claim.key, stream, claim.expires_at);
     } else {
         index.claims.release(claim.scope, claim.key, claim.stream);
@@ -222,7 +222,7 @@ fn index_events(
         let event = events.decode_next()?;
         let event_type = match last_type.take() {
             Some(last) if last.as_str() == event.event_type => last,
-            _ => common.names.event_type(event.event_type)?,
+            _ => common.event_types.get(event.event_type)?,
         };
         let kind =
             KindRef { category, event_type: &event_type, schema_version: event.schema_version };

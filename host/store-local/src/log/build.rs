@@ -14,10 +14,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::append::range_of;
-use super::decode::{Body, EventPart, OriginPart};
+use super::decode::{Body, EventPart, OriginPart, text_of};
 use super::fault::FrameFault;
 use super::frame::Frame;
-use super::names::Names;
+use super::names::{EventTypes, stream_id};
 
 /// How many event types a builder remembers; a page rarely has more.
 const TYPES_REMEMBERED: usize = 8;
@@ -26,7 +26,7 @@ const TYPES_REMEMBERED: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Builder<'a> {
     store: StoreId,
-    names: &'a Names,
+    known_types: &'a EventTypes,
     event_types: Vec<EventType>,
     no_origin: Arc<Origin>,
 }
@@ -52,8 +52,8 @@ pub(crate) struct EventPlace {
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(store: StoreId, names: &'a Names) -> Self {
-        Self { store, names, event_types: Vec::new(), no_origin: Arc::default() }
+    pub(crate) fn new(store: StoreId, known_types: &'a EventTypes) -> Self {
+        Self { store, known_types, event_types: Vec::new(), no_origin: Arc::default() }
     }
 
     pub(crate) fn origin(&self, part: &OriginPart<'_>) -> Result<Arc<Origin>, FrameFault> {
@@ -94,6 +94,7 @@ impl<'a> Builder<'a> {
         CommandId::new(Uuid::from_u128(self.store.uuid().as_u128() ^ position))
     }
 
+    #[inline]
     pub(crate) fn event(
         &mut self,
         frame: &Frame,
@@ -119,15 +120,11 @@ impl<'a> Builder<'a> {
         })
     }
 
-    pub(crate) fn stream(&self, text: &str) -> Result<StreamId, FrameFault> {
-        self.names.stream(text)
-    }
-
     fn event_type(&mut self, text: &str) -> Result<EventType, FrameFault> {
         if let Some(known) = self.event_types.iter().find(|known| known.as_str() == text) {
             return Ok(known.clone());
         }
-        let event_type = self.names.event_type(text)?;
+        let event_type = self.known_types.get(text)?;
         if self.event_types.len() < TYPES_REMEMBERED {
             self.event_types.push(event_type.clone());
         }
@@ -147,15 +144,15 @@ impl<'a> Builder<'a> {
             part.ok_or(FrameFault::Malformed { what: "the stream of a command is missing" })?;
         let record = CommandRecord {
             id: command.id,
-            name: CommandName::new(command.name)
+            name: CommandName::new(text_of(command.name)?)
                 .map_err(|_| FrameFault::Malformed { what: "a command name is not one" })?,
-            stream: self.names.stream(part.stream)?,
-            content_type: ContentType::from(command.content_type),
+            stream: stream_id(part.stream)?,
+            content_type: ContentType::from(text_of(command.content_type)?),
             data: slice(frame, command.data),
             decided_at: command.decided_at,
             seed: command.seed,
             plugin: command.plugin,
-            outcome: command.outcome(),
+            outcome: command.outcome()?,
         };
         let head = part.first_revision.get();
         Ok(RecordedCommand {
@@ -179,7 +176,7 @@ impl<'a> Builder<'a> {
             if !part.is_named {
                 continue;
             }
-            let stream = self.stream(part.stream)?;
+            let stream = stream_id(part.stream)?;
             let source = self.plain_source(frame);
             let mut new_events = Vec::new();
             for ordinal in 0..part.events_count {
@@ -223,7 +220,7 @@ impl<'a> Builder<'a> {
         let (mut claims, mut releases) = (Vec::new(), Vec::new());
         body.for_each_claim(|part| {
             let (scope, key) = (Arc::from(part.scope), Arc::from(part.key));
-            let stream = self.stream(part.stream)?;
+            let stream = stream_id(part.stream)?;
             if part.is_taken {
                 claims.push(Claim { scope, key, stream, expires_at: part.expires_at });
             } else {

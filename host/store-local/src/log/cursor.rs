@@ -67,16 +67,26 @@ impl<'a> Cursor<'a> {
         self.text(count)
     }
 
-    /// Passes over text after a length of 16 bits.
-    pub(crate) fn skip_16(&mut self) -> Result<(), FrameFault> {
+    /// Bytes after a length of 8 bits.
+    pub(crate) fn bytes_8(&mut self) -> Result<&'a [u8], FrameFault> {
+        let count = usize::from(self.u8()?);
+        self.bytes(count)
+    }
+
+    /// Bytes after a length of 16 bits.
+    pub(crate) fn bytes_16(&mut self) -> Result<&'a [u8], FrameFault> {
         let count = usize::from(self.u16()?);
-        self.bytes(count).map(|_| ())
+        self.bytes(count)
     }
 
     fn text(&mut self, count: usize) -> Result<&'a str, FrameFault> {
-        std::str::from_utf8(self.bytes(count)?)
-            .map_err(|_| FrameFault::Malformed { what: "a text is not UTF-8" })
+        text_of(self.bytes(count)?)
     }
+}
+
+/// The text that `bytes` are.
+pub(crate) fn text_of(bytes: &[u8]) -> Result<&str, FrameFault> {
+    std::str::from_utf8(bytes).map_err(|_| FrameFault::Malformed { what: "a text is not UTF-8" })
 }
 
 const SHORT: FrameFault = FrameFault::Malformed { what: "a field reaches past the end" };

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::cursor::Cursor;
+pub(crate) use super::cursor::text_of;
 use super::encode::{event_bits, expects, outcome, what};
 use super::fault::FrameFault;
 use super::frame::{Frame, PLACE_BYTES};
@@ -97,7 +98,7 @@ impl<'a> StreamParts<'a> {
     fn skip(mut self) -> Result<(Cursor<'a>, u64), FrameFault> {
         let mut events_count = 0;
         for _ in self.places.chunks_exact(PLACE_BYTES) {
-            self.table.skip_16()?;
+            self.table.bytes_16()?;
             self.decode_tag()?;
             events_count += u64::from(self.table.u32()?);
         }
@@ -116,10 +117,12 @@ impl<'a> Iterator for StreamParts<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CommandPart<'a> {
     pub(crate) id: CommandId,
-    pub(crate) name: &'a str,
+    /// A text, which is checked only when it is wanted: reading events passes over commands.
+    pub(crate) name: &'a [u8],
     /// Which entry of the table of streams it was decided on.
     pub(crate) stream_index: usize,
-    pub(crate) content_type: &'a str,
+    /// A text too.
+    pub(crate) content_type: &'a [u8],
     pub(crate) data: &'a [u8],
     pub(crate) decided_at: Timestamp,
     pub(crate) seed: (u64, u64),
@@ -130,20 +133,21 @@ pub(crate) struct CommandPart<'a> {
 /// What a rejected command was told.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RejectionPart<'a> {
-    code: &'a str,
-    message: &'a str,
+    code: &'a [u8],
+    message: &'a [u8],
     detail: &'a [u8],
 }
 
 impl CommandPart<'_> {
-    pub(crate) fn outcome(&self) -> Outcome {
-        self.rejection.map_or(Outcome::Accepted, |rejection| {
-            Outcome::Rejected(Rejection {
-                code: rejection.code.into(),
-                message: rejection.message.into(),
-                detail: Bytes::copy_from_slice(rejection.detail),
-            })
-        })
+    pub(crate) fn outcome(&self) -> Result<Outcome, FrameFault> {
+        let Some(rejection) = self.rejection else {
+            return Ok(Outcome::Accepted);
+        };
+        Ok(Outcome::Rejected(Rejection {
+            code: text_of(rejection.code)?.into(),
+            message: text_of(rejection.message)?.into(),
+            detail: Bytes::copy_from_slice(rejection.detail),
+        }))
     }
 }
 
@@ -283,9 +287,9 @@ fn decode_origin<'a>(rest: &mut Cursor<'a>, bits: u8) -> Result<OriginPart<'a>, 
 fn decode_command<'a>(rest: &mut Cursor<'a>) -> Result<CommandPart<'a>, FrameFault> {
     Ok(CommandPart {
         id: CommandId::new(Uuid::from_bytes(rest.array()?)),
-        name: rest.text_8()?,
+        name: rest.bytes_8()?,
         stream_index: usize::from(rest.u16()?),
-        content_type: rest.text_16()?,
+        content_type: rest.bytes_16()?,
         data: rest.bytes_32()?,
         decided_at: Timestamp::from_ms(rest.u64()?),
         seed: (rest.u64()?, rest.u64()?),
@@ -293,8 +297,8 @@ fn decode_command<'a>(rest: &mut Cursor<'a>) -> Result<CommandPart<'a>, FrameFau
         rejection: match rest.u8()? {
             outcome::ACCEPTED => None,
             outcome::REJECTED => Some(RejectionPart {
-                code: rest.text_16()?,
-                message: rest.text_16()?,
+                code: rest.bytes_16()?,
+                message: rest.bytes_16()?,
                 detail: rest.bytes_32()?,
             }),
             _ => return Err(malformed("the outcome of a command is of an unknown kind")),

@@ -13,6 +13,7 @@ use super::decode::{Body, StreamPart};
 use super::fault::FrameFault;
 use super::frame::Frame;
 use super::header::SEGMENT_BODY_START;
+use super::names::stream_id;
 use super::scan::{Scanner, Step};
 use super::sealed::Sealed;
 use super::segment::Segment;
@@ -53,7 +54,7 @@ pub(crate) fn read_feed(
         held_back_bytes: 0,
         filter,
         is_unfiltered,
-        builder: Builder::new(shared.store, &shared.common.names),
+        builder: Builder::new(shared.store, &shared.common.event_types),
     };
     if start < durable.next_position && limit > 0 {
         let (sealed, active) = {
@@ -171,7 +172,7 @@ impl PageOfFeed<'_> {
                 Some(origin) => origin,
                 none => none.insert(self.builder.origin(&body.origin)?),
             };
-            let stream = self.builder.stream(part.stream)?;
+            let stream = stream_id(part.stream)?;
             let common = self.builder.common(frame, &body, stream, origin);
             for ordinal in 0..part.events_count {
                 let event = events.decode_next()?;
@@ -197,6 +198,7 @@ impl PageOfFeed<'_> {
         Ok(())
     }
 
+    #[inline]
     fn take(&mut self, event: RecordedEvent) {
         self.bytes_count += event.data.len() + event.metadata.len();
         self.page.events.push(event);

@@ -16,7 +16,7 @@ use super::hash::StableHasher;
 use super::header::{SEGMENT_BODY_START, SegmentHeader};
 use super::index::Index;
 use super::index_file::{FilterRoom, IndexFile, PageCache, for_each_piece};
-use super::names::Names;
+use super::names::EventTypes;
 use super::options::LogOptions;
 use super::recovery::{TornTail, find_torn_tail, read_header};
 use super::scan::{Scanner, Step};
@@ -80,7 +80,7 @@ impl LogInspector {
             pages: Arc::new(PageCache::new(options.index_cache_bytes_max)),
             filter_room: FilterRoom::new(options.filter_bytes_max),
             hasher: StableHasher::new(store),
-            names: Names::default(),
+            event_types: EventTypes::default(),
             full: Condvar::new(),
         });
         self.earlier = Some(Sealed { common, segments: Vec::new() });

@@ -59,7 +59,7 @@ pub(crate) async fn read_stream(
         bytes_count: 0,
         plan: &plan,
         stream,
-        builder: Builder::new(shared.store, &shared.common.names),
+        builder: Builder::new(shared.store, &shared.common.event_types),
     };
     'page: for Frames { segment, spans } in &plan.frames {
         let mut reader = RunReader::new(segment, spans);
@@ -387,7 +387,7 @@ pub(crate) fn read_commits(
     };
     let mut frames = sealed.frames_of_commits(&(from..end))?;
     frames.push(active);
-    let mut builder = Builder::new(shared.store, &shared.common.names);
+    let mut builder = Builder::new(shared.store, &shared.common.event_types);
     let mut commits = Vec::new();
     let mut data_bytes = 0;
     for Frames { segment, spans } in &frames {
@@ -412,7 +412,7 @@ fn read_command(
     span: FrameSpan,
 ) -> Result<RecordedCommand, ReadError> {
     let frame = segment.read_frame(span)?;
-    Builder::new(shared.store, &shared.common.names)
+    Builder::new(shared.store, &shared.common.event_types)
         .command(&frame)
         .map_err(|fault| segment.damaged(span.offset, &fault))
 }

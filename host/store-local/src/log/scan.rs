@@ -61,16 +61,19 @@ impl<'a> Scanner<'a> {
         if self.offset >= self.end {
             return Ok(Step::End(None));
         }
-        let Some(head) = self.bytes(FRAME_HEADER_BYTES)? else {
+        if !self.fill(FRAME_HEADER_BYTES)? {
             let rest = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
             let rest = self.bytes(rest)?.unwrap_or_default();
             let is_unused = rest.iter().all(|&byte| byte == 0);
             return Ok(Step::End((!is_unused).then_some(FrameFault::Incomplete)));
-        };
+        }
+        let start = usize::try_from(self.offset - self.piece_offset).unwrap_or(usize::MAX);
+        let head = self.piece.get(start..start.saturating_add(FRAME_HEADER_BYTES));
+        let head = head.unwrap_or_default();
         if head.iter().all(|&byte| byte == 0) {
             return Ok(Step::End(None));
         }
-        let frame_bytes = FrameHeader::parse(&head).and_then(|header| header.frame_bytes());
+        let frame_bytes = FrameHeader::parse(head).and_then(|header| header.frame_bytes());
         let frame_bytes = match frame_bytes {
             Ok(frame_bytes) => frame_bytes,
             Err(fault) => return Ok(Step::End(Some(fault))),
@@ -91,23 +94,27 @@ impl<'a> Scanner<'a> {
 
     /// The next `count` bytes; `None` when there are fewer before the end.
     fn bytes(&mut self, count: usize) -> io::Result<Option<Bytes>> {
-        if let Some(bytes) = self.piece_bytes_at_offset(count) {
-            return Ok(Some(bytes));
+        if !self.fill(count)? {
+            return Ok(None);
+        }
+        let start = usize::try_from(self.offset - self.piece_offset).unwrap_or(usize::MAX);
+        Ok(Some(self.piece.slice(start..start.saturating_add(count))))
+    }
+
+    /// Has the next `count` bytes in the piece; false when there are fewer before the end.
+    fn fill(&mut self, count: usize) -> io::Result<bool> {
+        let start = usize::try_from(self.offset - self.piece_offset).unwrap_or(usize::MAX);
+        if start.checked_add(count).is_some_and(|end| end <= self.piece.len()) {
+            return Ok(true);
         }
         let rest = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
         if rest < count {
-            return Ok(None);
+            return Ok(false);
         }
         let mut piece = vec![0; rest.min(self.piece_bytes.max(count))];
         self.file.read_exact_at(&mut piece, self.offset)?;
         self.piece = Bytes::from(piece);
         self.piece_offset = self.offset;
-        Ok(self.piece_bytes_at_offset(count))
-    }
-
-    fn piece_bytes_at_offset(&self, count: usize) -> Option<Bytes> {
-        let start = usize::try_from(self.offset - self.piece_offset).ok()?;
-        let end = start.checked_add(count)?;
-        (end <= self.piece.len()).then(|| self.piece.slice(start..end))
+        Ok(true)
     }
 }

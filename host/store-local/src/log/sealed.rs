@@ -20,7 +20,7 @@ use super::files::Files;
 use super::hash::StableHasher;
 use super::index::{FrameSpan, Index, Kind, StreamTotals};
 use super::index_file::{Filter, FilterRoom, IndexFault, IndexFile, PageCache, StreamFacts};
-use super::names::Names;
+use super::names::EventTypes;
 use super::rebuild::rebuild;
 use super::segment::Segment;
 
@@ -31,7 +31,7 @@ pub(crate) struct Common {
     pub(crate) pages: Arc<PageCache>,
     pub(crate) filter_room: FilterRoom,
     pub(crate) hasher: StableHasher,
-    pub(crate) names: Names,
+    pub(crate) event_types: EventTypes,
     /// Wakes the sealer: there is an index to write.
     pub(crate) full: Condvar,
 }

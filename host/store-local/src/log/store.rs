@@ -29,7 +29,7 @@ use super::files::Files;
 use super::folder::{DiskFolder, LogFolder};
 use super::hash::StableHasher;
 use super::index_file::{FilterRoom, PageCache};
-use super::names::Names;
+use super::names::EventTypes;
 use super::options::LogOptions;
 use super::reader::{self, StreamRange};
 use super::recovery::{RecoveryReport, recover};
@@ -104,7 +104,7 @@ impl LocalEventStore {
             pages: Arc::new(PageCache::new(options.index_cache_bytes_max)),
             filter_room: FilterRoom::new(options.filter_bytes_max),
             hasher: StableHasher::new(store),
-            names: Names::default(),
+            event_types: EventTypes::default(),
             full: Condvar::new(),
         });
         let recovered = recover(&common, segments)?;
