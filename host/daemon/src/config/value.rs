@@ -89,7 +89,7 @@ impl Setting for ByteCount {
     }
 }
 
-/// How long a segment of the log gets: from [`SEGMENT_BYTES_MIN`] to [`SEGMENT_BYTES_MAX`].
+/// How long a segment of the log gets: from `SEGMENT_BYTES_MIN` to `SEGMENT_BYTES_MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentBytes(u64);
 
