@@ -163,7 +163,7 @@ impl Registry {
             *generation += 1;
             if let Err(error) = self.restore_one(catalog, &installed, *generation).await {
                 let error = annals_core::error::ErrorChain(&error).to_string();
-                error!(plugin = %name, error, "plugin does not start; install it again");
+                error!(plugin = %name, error, "plugin does not start");
             }
         }
         Ok(())
