@@ -45,6 +45,7 @@ mod segments;
 mod shared;
 mod space;
 mod store;
+mod synced;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -59,6 +60,7 @@ pub use options::{LogOptions, SEGMENT_BYTES_MIN};
 pub use recovery::{RecoveryReport, TornTail};
 pub use segments::WhenMissing;
 pub use store::LocalEventStore;
+pub(crate) use synced::SYNCED_NAME;
 
 #[cfg(test)]
 pub(crate) use tests::CountedIds;

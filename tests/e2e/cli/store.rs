@@ -154,7 +154,7 @@ fn what_cannot_be_exported_or_imported_is_said_with_a_hint() {
         say_in(folder, &export).failed(1),
         format!(
             "error: `data` is in use by another annals (process {process})\n\nhint: stop the daemon, \
-             with Ctrl-C or SIGTERM, or export from a backup\n"
+             with Ctrl-C or SIGTERM, or restore a backup elsewhere and export that\n"
         )
     );
     assert_eq!(daemon.stop(), Some(0));

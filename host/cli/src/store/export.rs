@@ -57,7 +57,8 @@ struct Summary<'a> {
 }
 
 /// What to do about a folder that is in use.
-const WHEN_IN_USE: &str = "stop the daemon, with Ctrl-C or SIGTERM, or export from a backup";
+const WHEN_IN_USE: &str =
+    "stop the daemon, with Ctrl-C or SIGTERM, or restore a backup elsewhere and export that";
 
 /// Runs the command.
 pub(crate) fn run(args: &ExportArgs, output: &mut Output) -> Result<(), Failure> {

@@ -195,6 +195,9 @@ fn found<'a>(damage: &'a Damage, verified: &Verified, folder: &Path) -> Found<'a
             "remove the folder, and make the backup again:",
             Some(format!("annals store backup {data} --data DIR")),
         ),
+        Remedy::OtherBackup => {
+            ("other-backup", "this backup is not whole: use another one, and make a new one", None)
+        }
         _ => ("restore", "restore a backup into a new folder:", Some(restore)),
     };
     Found { file: path, at_byte: *at_byte, what, remedy, advice, next }

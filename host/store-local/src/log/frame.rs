@@ -101,7 +101,12 @@ pub(crate) struct Frame {
 impl Frame {
     /// Checks `bytes`, which must be exactly one frame.
     pub(crate) fn check(bytes: Bytes, salt: u64) -> Result<Self, FrameFault> {
-        let header = check(&bytes, salt)?;
+        Self::check_salted(bytes, salt_checksum(salt))
+    }
+
+    /// As [`Self::check`], with the checksum of the salt.
+    pub(crate) fn check_salted(bytes: Bytes, salt_crc: u32) -> Result<Self, FrameFault> {
+        let header = check_salted(&bytes, salt_crc)?;
         Ok(Self { header, bytes })
     }
 
@@ -123,11 +128,16 @@ impl Frame {
 
 /// Checks that `bytes` are exactly one frame of the segment with this salt.
 pub(crate) fn check(bytes: &[u8], salt: u64) -> Result<FrameHeader, FrameFault> {
+    check_salted(bytes, salt_checksum(salt))
+}
+
+fn check_salted(bytes: &[u8], salt_crc: u32) -> Result<FrameHeader, FrameFault> {
     let header = FrameHeader::parse(bytes)?;
     if header.frame_bytes()? != bytes.len() {
         return Err(FrameFault::Incomplete);
     }
-    let body_crc = body_checksum(bytes.get(header.body_start()..).unwrap_or_default(), salt);
+    let body = bytes.get(header.body_start()..).unwrap_or_default();
+    let body_crc = crc32c_append(salt_crc, body);
     if frame_checksum(bytes, header.body_start(), body_crc) != header.crc {
         return Err(FrameFault::Checksum);
     }
@@ -145,7 +155,12 @@ pub(crate) fn check(bytes: &[u8], salt: u64) -> Result<FrameHeader, FrameFault> 
 
 /// The checksum of salt and body, the part that does not depend on the place.
 pub(crate) fn body_checksum(body: &[u8], salt: u64) -> u32 {
-    crc32c_append(crc32c(&salt.to_le_bytes()), body)
+    crc32c_append(salt_checksum(salt), body)
+}
+
+/// The checksum of a salt, with which that of every frame of its segment begins.
+pub(crate) fn salt_checksum(salt: u64) -> u32 {
+    crc32c(&salt.to_le_bytes())
 }
 
 /// The checksum of everything: salt and body first, then the length, then from the version to the

@@ -23,6 +23,7 @@ use super::scan::{Scanner, Step};
 use super::sealed::{Common, Sealed, SealedSegment, SegmentIndex};
 use super::segment::{SEGMENT_SUFFIX, Segment, name_of};
 use super::segments::numbers;
+use super::synced;
 
 /// How much is read at once, in bytes.
 const PIECE_BYTES: usize = 4 << 20;
@@ -139,6 +140,14 @@ impl LogInspector {
         let number = inspected.header.first_commit;
         let (file, path) = (self.file(number)?, self.path(number));
         let place = (inspected.end, inspected.next_commit);
+        let folder = &*self.files.folder;
+        let synced_at_close = synced::read(folder, inspected.header.store)
+            .map_err(|source| io_error("read what was synced in", folder.path(), source))?;
+        if inspected.next_commit < synced_at_close {
+            let fault = inspected.fault.clone().unwrap_or(FrameFault::Incomplete);
+            let offset = inspected.end;
+            return Err(LogError::Damaged { path, offset, what: fault.to_string() });
+        }
         find_torn_tail((&*file, &path), &inspected.header, place, inspected.fault.clone())
     }
 

@@ -73,6 +73,7 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(
     common: &Arc<Common>,
     segments: Vec<Arc<Segment>>,
+    synced_at_close: u64,
 ) -> Result<Recovered, LogError> {
     let mut sealed = Sealed { common: Arc::clone(common), segments: Vec::new() };
     let mut indexes_rebuilt_count = 0;
@@ -88,7 +89,7 @@ pub(crate) fn recover(
     let path = segment.path();
     let file = segment.file().map_err(|source| io_error("open", &path, source))?;
     let recovery = Recovery { file: &*file, path: &path };
-    let (mut index, file_end, cut) = recovery.recover(&sealed, &segment.header)?;
+    let (mut index, file_end, cut) = recovery.recover(&sealed, &segment.header, synced_at_close)?;
     let latest_ms = sealed.segments.last().map_or(0, |last| last.latest_ms());
     index.latest_ms = index.latest_ms.max(latest_ms);
     let report = RecoveryReport {
@@ -212,6 +213,7 @@ impl Recovery<'_> {
         &self,
         sealed: &Sealed,
         header: &SegmentHeader,
+        synced_at_close: u64,
     ) -> Result<(Index, u64, Option<TornTail>), LogError> {
         let file_end = self.io("read the length of", self.file.bytes_count())?;
         let mut index =
@@ -239,6 +241,10 @@ impl Recovery<'_> {
         if header.first_commit > 0 && index.commits_count() == 0 {
             let fault = fault.unwrap_or(FrameFault::Incomplete);
             return Err(self.damaged(SEGMENT_BODY_START, &fault));
+        }
+        if index.next_commit() < synced_at_close {
+            let fault = fault.unwrap_or(FrameFault::Incomplete);
+            return Err(self.damaged(index.end(), &fault));
         }
         let cut = self.cut_torn_tail(header, &index, file_end, fault)?;
         self.write_again(&index, synced_commits)?;

@@ -6,13 +6,14 @@ use bytes::Bytes;
 
 use super::fault::FrameFault;
 use super::file::LogFile;
-use super::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader};
+use super::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, salt_checksum};
 
 /// Walks over the frames of a file.
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
     file: &'a dyn LogFile,
-    salt: u64,
+    /// The checksum of the segment's salt, with which that of every frame begins.
+    salt_crc: u32,
     /// Where the next frame begins.
     offset: u64,
     /// Where reading ends.
@@ -42,7 +43,7 @@ impl<'a> Scanner<'a> {
     ) -> Self {
         Self {
             file,
-            salt,
+            salt_crc: salt_checksum(salt),
             offset: range.start,
             end: range.end,
             piece_bytes,
@@ -82,7 +83,7 @@ impl<'a> Scanner<'a> {
             return Ok(Step::End(Some(FrameFault::Incomplete)));
         };
         let count = bytes.len();
-        match Frame::check(bytes, self.salt) {
+        match Frame::check_salted(bytes, self.salt_crc) {
             Ok(frame) => {
                 let offset = self.offset;
                 self.offset += u64::try_from(count).unwrap_or(u64::MAX);
@@ -111,8 +112,7 @@ impl<'a> Scanner<'a> {
         if rest < count {
             return Ok(false);
         }
-        let mut piece = vec![0; rest.min(self.piece_bytes.max(count))];
-        self.file.read_exact_at(&mut piece, self.offset)?;
+        let piece = self.file.read(rest.min(self.piece_bytes.max(count)), self.offset)?;
         self.piece = Bytes::from(piece);
         self.piece_offset = self.offset;
         Ok(true)

@@ -65,11 +65,9 @@ impl Segment {
     }
 
     pub(crate) fn read(&self, offset: u64, bytes_count: u64) -> Result<Bytes, ReadError> {
-        let mut bytes = vec![0; usize::try_from(bytes_count).unwrap_or(usize::MAX)];
-        self.file()
-            .and_then(|file| file.read_exact_at(&mut bytes, offset))
-            .map_err(|source| self.unreadable(source))?;
-        Ok(Bytes::from(bytes))
+        let count = usize::try_from(bytes_count).unwrap_or(usize::MAX);
+        let bytes = self.file().and_then(|file| file.read(count, offset));
+        bytes.map(Bytes::from).map_err(|source| self.unreadable(source))
     }
 
     pub(crate) fn unreadable(&self, source: io::Error) -> ReadError {

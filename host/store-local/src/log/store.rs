@@ -1,6 +1,7 @@
 //! The event store over one log: opening, its two threads, and the port.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
@@ -38,6 +39,7 @@ use super::sealer::Sealer;
 use super::segments::{WhenMissing, find_segments};
 use super::shared::{Accepting, Shared};
 use super::space::SpaceKeeper;
+use super::synced;
 use super::writer::Writer;
 
 /// The embedded event store: an append-only log of commits in one folder.
@@ -107,7 +109,10 @@ impl LocalEventStore {
             event_types: EventTypes::default(),
             full: Condvar::new(),
         });
-        let recovered = recover(&common, segments)?;
+        let folder = &common.files.folder;
+        let synced_at_close = synced::read(&**folder, store)
+            .map_err(|source| io_error("read what was synced in", folder.path(), source))?;
+        let recovered = recover(&common, segments, synced_at_close)?;
         let report = recovered.report;
         match &report.cut {
             Some(cut) => warn!(
@@ -184,6 +189,24 @@ impl LocalEventStore {
     }
 }
 
+impl LocalEventStore {
+    /// Remembers that everything is synced, when something was written.
+    fn mark_synced(&self) -> io::Result<()> {
+        let (commits, segment, is_stopped) = {
+            let accepting = self.shared.accepting();
+            let segment = Arc::clone(&accepting.segment);
+            (accepting.index.next_commit(), segment, accepting.stopped.is_some())
+        };
+        let folder = &*self.shared.common.files.folder;
+        let is_written = self.shared.durable.borrow().commits == commits;
+        if is_stopped || !is_written || synced::read(folder, self.shared.store)? >= commits {
+            return Ok(());
+        }
+        segment.file()?.sync_data()?;
+        synced::write(folder, self.shared.store, commits)
+    }
+}
+
 impl Drop for LocalEventStore {
     /// Writes what was accepted, and ends the threads.
     fn drop(&mut self) {
@@ -192,12 +215,20 @@ impl Drop for LocalEventStore {
         self.shared.space.notify_all();
         self.shared.common.full.notify_all();
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
+        let threads: Vec<_> = threads.drain(..).collect();
+        let mut is_closed = !threads.is_empty();
+        for thread in threads {
             // A reply that the writer runs may hold the last reference to the store.
             let is_this_thread = thread.thread().id() == thread::current().id();
-            if !is_this_thread && thread.join().is_err() {
+            if is_this_thread {
+                is_closed = false;
+            } else if thread.join().is_err() {
                 warn!("a thread of the log panicked");
+                is_closed = false;
             }
+        }
+        if is_closed && let Err(error) = self.mark_synced() {
+            warn!(%error, "failed to remember what is synced");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::copy::{Meter, copy};
 use super::{MaintenanceError, Progress, files_below, has_suffix, io_error};
 use crate::files;
 use crate::lock::FolderLock;
-use crate::log::LogInspector;
+use crate::log::{LogInspector, SYNCED_NAME};
 use crate::{LogError, OpenError};
 
 /// What a repair did.
@@ -209,6 +209,7 @@ impl Repair<'_> {
         behind: &[u64],
     ) -> Result<(), MaintenanceError> {
         let name = |path: &Path| PathBuf::from("log").join(path.file_name().unwrap_or_default());
+        self.remove(&PathBuf::from("log").join(SYNCED_NAME))?;
         // Newest first: what is left in between is a log that ends early.
         for &number in behind.iter().rev() {
             self.remove(&name(&log.path(number).with_extension("idx")))?;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::completion::{InterruptedTask, UNFINISHED_NAME, interrupted_task};
 use super::copy::{Meter, entry_of};
+use super::manifest::{MANIFEST_NAME, Manifest};
 use super::{MaintenanceError, Progress, SQLITE_SUFFIX, files_of_store, has_suffix, io_error};
 use crate::LogError;
 use crate::TornTail;
@@ -60,6 +61,8 @@ pub enum Remedy {
     Restore,
     /// Install the plugin again.
     Install,
+    /// The folder is a backup: use another one, and make a new one.
+    OtherBackup,
     /// A task was interrupted: do it again.
     Repeat(InterruptedTask),
 }
@@ -119,6 +122,7 @@ pub(super) fn verify_files(
     verification.verify_log(log)?;
     verification.verify_states(&names)?;
     verification.verify_blobs(&names)?;
+    verification.verify_manifest()?;
     let Verification { meter, mut found, .. } = verification;
     found.bytes_count = meter.done_bytes;
     Ok(found)
@@ -290,6 +294,46 @@ impl Verification<'_> {
                 self.damaged(&path, None, &what, remedy);
             }
             self.meter.advance(&path, bytes_count);
+        }
+        Ok(())
+    }
+
+    /// Of a backup: that it holds every file it says, byte for byte, and as many commits.
+    fn verify_manifest(&mut self) -> Result<(), MaintenanceError> {
+        let path = self.folder.join(MANIFEST_NAME);
+        if !path.exists() {
+            return Ok(());
+        }
+        let manifest = match Manifest::read(self.folder) {
+            Ok(manifest) => manifest,
+            Err(MaintenanceError::NotABackup { what, .. }) => {
+                self.damaged(&path, None, &what, Remedy::OtherBackup);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for file in &manifest.files {
+            let name = Path::new(&file.path);
+            let there = self.folder.join(name);
+            let what = if !there.is_file() {
+                "it is missing from the backup"
+            } else if entry_of(self.folder, name, &mut self.meter)? != *file {
+                "it is not what was backed up"
+            } else {
+                continue;
+            };
+            self.damaged(&there, None, what, Remedy::OtherBackup);
+        }
+        let found = (self.found.commits_count, self.found.events_count);
+        if found != (manifest.commits_count, manifest.events_count) {
+            let what = format!(
+                "{} commits were backed up, and {} are there",
+                manifest.commits_count, found.0
+            );
+            self.damaged(&path, None, &what, Remedy::OtherBackup);
+        }
+        for damage in &mut self.found.damages {
+            damage.remedy = Remedy::OtherBackup;
         }
         Ok(())
     }

@@ -45,6 +45,32 @@ fn a_backup_made_while_writing_restores_to_a_prefix() {
 }
 
 #[test]
+fn a_backup_that_is_not_whole_is_found_by_looking_at_it() {
+    // Guards the operator who verifies each backup: what a restore would refuse is told at once.
+    let data = Data::filled(60);
+    let to = data.0.path().join("backup");
+    backup(&data.path(), &to, Timestamp::from_ms(7), &mut quietly).unwrap();
+    assert_eq!(verify(&to).unwrap().damages, []);
+    let log = to.join("log");
+    let mut segments: Vec<_> = fs::read_dir(&log).unwrap().map(|it| it.unwrap().path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|it| it == "seg"));
+    segments.sort_unstable();
+    // The end of the last segment, which alone looks like a write that was interrupted.
+    let last = segments.last().unwrap();
+    let whole = fs::read(last).unwrap();
+    fs::write(last, &whole[..whole.len() - 3]).unwrap();
+    let found = verify(&to).unwrap();
+    let named: Vec<_> = found.damages.iter().map(|it| it.path.clone()).collect();
+    assert_eq!(named, [last.clone(), to.join("BACKUP.json")]);
+    assert!(found.damages.iter().all(|it| it.remedy == super::super::Remedy::OtherBackup));
+    fs::write(last, whole).unwrap();
+    fs::remove_dir_all(to.join("plugins")).unwrap();
+    let found = verify(&to).unwrap();
+    assert_eq!(found.damages.len(), 1);
+    assert_eq!(found.damages[0].what, "it is missing from the backup");
+}
+
+#[test]
 fn a_backup_is_neither_written_over_nor_opened_nor_believed_when_it_is_not_whole() {
     // Guards the last resort: a backup stays as it was made, or is refused.
     let data = Data::filled(60);

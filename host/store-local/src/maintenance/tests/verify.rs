@@ -94,6 +94,13 @@ fn missing_segments_and_torn_ends_are_told_apart() {
     let used = bytes.iter().rposition(|&byte| byte != 0).unwrap();
     bytes[used] ^= 1;
     fs::write(last, &bytes).unwrap();
+    // The store was closed in order: what was synced then is not unfinished now.
+    let found = verify(&data.path()).unwrap();
+    assert_eq!((found.damages.len(), &found.damages[0].path), (1, last));
+    assert!(super::open(&data.path()).is_err());
+    assert_eq!(fs::read(last).unwrap(), bytes);
+    // As a crash leaves it.
+    fs::remove_file(data.path().join("log").join("SYNCED")).unwrap();
     let found = verify(&data.path()).unwrap();
     assert_eq!(found.damages, []);
     assert!(found.unfinished.is_some());
