@@ -215,7 +215,7 @@ impl Drop for LocalEventStore {
         self.shared.space.notify_all();
         self.shared.common.full.notify_all();
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let threads: Vec<_> = threads.drain(..).collect();
+        let threads = std::mem::take(threads);
         let mut is_closed = !threads.is_empty();
         for thread in threads {
             // A reply that the writer runs may hold the last reference to the store.
