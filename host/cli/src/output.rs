@@ -62,6 +62,12 @@ impl Output {
         self.say(format_args!("{text}"));
     }
 
+    /// Shows how far something is, in place of what was shown before. Only for terminals.
+    pub(crate) fn progress(&mut self, text: impl Display) {
+        let mut err = anstream::stderr().lock();
+        write!(err, "\r\x1b[2K{text}").and_then(|()| err.flush()).unwrap_or_default();
+    }
+
     /// Says that something is strange.
     pub(crate) fn warning(&mut self, text: impl Display) {
         self.say(format_args!("{WARNING}warning:{WARNING:#} {text}"));

@@ -53,6 +53,7 @@ pub(crate) fn run(args: &BackupArgs, output: &mut Output) -> Result<(), Failure>
     let made = backup(&folder, &args.to, &mut |progress| {
         reporter.tell(|| of_files("copied", progress));
     });
+    drop(reporter);
     let BackedUp { commits_count, events_count, files_count, bytes_count } =
         made.map_err(|error| failed(&error))?;
     if output.is_json() {

@@ -102,6 +102,7 @@ async fn import(
     let mut reporter = Reporter::new(output);
     let mut tell = |progress| reporter.tell(|| of_transfer(progress, bytes_total));
     let imported = file.import_into(&*store, &mut tell).await;
+    drop(reporter);
     let imported = imported.map_err(failed)?;
     let needs_plugins =
         has_plugins(&*store).await.map_err(|error| Failure::of(Fault::Ours, &error))?;

@@ -1,4 +1,4 @@
-//! How far long work is: a line every few seconds, for whoever looks at a terminal.
+//! How far long work is: one line with a bar, for whoever looks at a terminal. It goes away in the end.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -9,28 +9,44 @@ use tokio::time::Instant;
 use crate::output::Output;
 use crate::text::{bytes, thousands};
 
-/// Time between two lines.
-const EVERY: Duration = Duration::from_secs(2);
+/// Time between two looks.
+const EVERY: Duration = Duration::from_millis(200);
 
-/// Says now and then how far it is.
+/// How long a line gets, in characters: one that wraps could not be shown in place of the last.
+const LINE_CHARS_MAX: usize = 79;
+
+/// How many steps a bar has.
+const BAR_STEPS: u64 = 20;
+
+/// Shows how far it is.
 #[derive(Debug)]
 pub(super) struct Reporter<'a> {
     output: &'a mut Output,
     is_seen: bool,
     said_at: Instant,
+    is_shown: bool,
 }
 
 impl<'a> Reporter<'a> {
     pub(super) fn new(output: &'a mut Output) -> Self {
         let is_seen = std::io::stderr().is_terminal();
-        Self { output, is_seen, said_at: Instant::now() }
+        Self { output, is_seen, said_at: Instant::now(), is_shown: false }
     }
 
-    /// Says it, if somebody looks and the last time is long ago.
+    /// Shows it, if somebody looks and the last time is long ago.
     pub(super) fn tell(&mut self, line: impl FnOnce() -> String) {
         if self.is_seen && self.said_at.elapsed() >= EVERY {
             self.said_at = Instant::now();
-            self.output.note(line());
+            self.is_shown = true;
+            self.output.progress(line().chars().take(LINE_CHARS_MAX).collect::<String>());
+        }
+    }
+}
+
+impl Drop for Reporter<'_> {
+    fn drop(&mut self) {
+        if self.is_shown {
+            self.output.progress("");
         }
     }
 }
@@ -45,21 +61,27 @@ pub(super) fn of_transfer(progress: transfer::Progress, bytes_total: Option<u64>
         transfer::Step::Verifying => "verified",
     };
     let (commits, events) = (thousands(commits_count), thousands(events_count));
-    let percent = bytes_total.map(|total| percent(bytes_count, total)).unwrap_or_default();
-    format!("{verb} {commits} commits, {events} events, {}{percent} …", bytes(bytes_count))
+    let bar = bytes_total.map(|total| bar(bytes_count, total)).unwrap_or_default();
+    format!("{bar}{verb} {commits} commits, {events} events, {}", bytes(bytes_count))
 }
 
 /// How far a tool is that goes through files; `verb` says what it did with them.
 pub(super) fn of_files(verb: &str, progress: maintenance::Progress<'_>) -> String {
     let maintenance::Progress { path, done_bytes, total_bytes } = progress;
     let name = path.file_name().unwrap_or_default().display();
-    let percent = percent(done_bytes, total_bytes);
-    format!("{verb} {} of {}{percent}, at `{name}` …", bytes(done_bytes), bytes(total_bytes))
+    let bar = bar(done_bytes, total_bytes);
+    format!("{bar}{verb} {} of {}, {name}", bytes(done_bytes), bytes(total_bytes))
 }
 
-fn percent(done: u64, total: u64) -> String {
-    let part = done.saturating_mul(100).checked_div(total);
-    part.map(|percent| format!(", {} %", percent.min(100))).unwrap_or_default()
+/// A bar and a percentage, when there is a total.
+fn bar(done: u64, total: u64) -> String {
+    let part = |of: u64| done.saturating_mul(of).checked_div(total).map(|part| part.min(of));
+    let (Some(steps), Some(percent)) = (part(BAR_STEPS), part(100)) else {
+        return String::new();
+    };
+    let full = "=".repeat(usize::try_from(steps).unwrap_or_default());
+    let empty = " ".repeat(usize::try_from(BAR_STEPS - steps).unwrap_or_default());
+    format!("[{full}{empty}] {percent:3} % ")
 }
 
 #[cfg(test)]
@@ -77,11 +99,11 @@ mod tests {
             events_count: 23_456,
             bytes_count: 3 << 20,
         };
-        let text = "imported 12 345 commits, 23 456 events, 3.0 MiB …";
+        let text = "imported 12 345 commits, 23 456 events, 3.0 MiB";
         assert_eq!(of_transfer(progress, None), text);
-        let text = "imported 12 345 commits, 23 456 events, 3.0 MiB, 25 % …";
+        let text = "[=====               ]  25 % imported 12 345 commits, 23 456 events, 3.0 MiB";
         assert_eq!(of_transfer(progress, Some(12 << 20)), text);
-        let text = "verified 12 345 commits, 23 456 events, 3.0 MiB …";
+        let text = "verified 12 345 commits, 23 456 events, 3.0 MiB";
         let verifying = transfer::Progress { step: transfer::Step::Verifying, ..progress };
         assert_eq!(of_transfer(verifying, Some(0)), text);
     }
@@ -93,7 +115,7 @@ mod tests {
         let progress = maintenance::Progress { path, done_bytes: 3 << 20, total_bytes: 12 << 20 };
         assert_eq!(
             of_files("copied", progress),
-            "copied 3.0 MiB of 12.0 MiB, 25 %, at `00000000000000000000.seg` …"
+            "[=====               ]  25 % copied 3.0 MiB of 12.0 MiB, 00000000000000000000.seg"
         );
     }
 }

@@ -58,6 +58,7 @@ pub(crate) fn run(args: &RepairArgs, output: &mut Output) -> Result<(), Failure>
     let planned = PlannedRepair::plan(&folder, args.to, &mut |progress| {
         reporter.tell(|| of_files("read", progress));
     });
+    drop(reporter);
     let planned = planned.map_err(|error| failed(&error))?;
     let stay = counted(args.to, "commit");
     if planned.is_needed() {

@@ -52,6 +52,7 @@ pub(crate) fn run(args: &RestoreArgs, output: &mut Output) -> Result<(), Failure
     let restored = restore(&args.from, &folder, &mut |progress| {
         reporter.tell(|| of_files("copied and verified", progress));
     });
+    drop(reporter);
     let Restored { store, commits_count, events_count, bytes_count } =
         restored.map_err(|error| failed(&error))?;
     if output.is_json() {

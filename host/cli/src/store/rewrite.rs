@@ -46,6 +46,7 @@ impl RewriteArgs {
         let rewrite = Rewrite::new(&folder, change, self.reason);
         let mut reporter = Reporter::new(output);
         let planned = rewrite.plan(&mut |progress| reporter.tell(|| of_files("read", progress)));
+        drop(reporter);
         let planned = planned.map_err(|error| failed(&error))?;
         let foreseen = said(&planned.foreseen());
         let question = format!(

@@ -75,6 +75,7 @@ pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> Result<(), Failure>
     let verified = verify(&folder, &mut |progress| {
         reporter.tell(|| of_files("verified", progress));
     });
+    drop(reporter);
     let verified = verified.map_err(|error| failed(&error))?;
     let damages: Vec<_> =
         verified.damages.iter().map(|damage| found(damage, &verified, &folder)).collect();
