@@ -9,7 +9,7 @@ use std::sync::Arc;
 use annals_core::event::RecordedEvent;
 use annals_core::place::{Partition, Position};
 use annals_core::port::Bus;
-use annals_core::port::bus::{BusError, Wake};
+use annals_core::port::bus::{BusCapabilities, BusError, Wake};
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -60,6 +60,14 @@ impl Default for LocalBus {
 
 #[async_trait]
 impl Bus for LocalBus {
+    fn capabilities(&self) -> BusCapabilities {
+        BusCapabilities { reaches_other_hosts: false, keeps_copies: false }
+    }
+
+    async fn last_published(&self, _partition: Partition) -> Result<Option<Position>, BusError> {
+        Ok(None)
+    }
+
     async fn publish(&self, events: &[RecordedEvent]) -> Result<(), BusError> {
         let has_listeners = self.batches.receiver_count() > 0;
         if has_listeners && !events.is_empty() {

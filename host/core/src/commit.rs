@@ -28,6 +28,10 @@ pub struct Commit {
     pub claims: Vec<Claim>,
     /// Claims to release. One that the stream does not hold is passed over.
     pub releases: Vec<Release>,
+    /// Whoever made the commit has just made the id of its command, and no append of it may have been
+    /// recorded: a driver that would have to ask its server whether the id is new need not. A hint,
+    /// not recorded.
+    pub id_is_new: bool,
 }
 
 impl Commit {
@@ -46,6 +50,7 @@ impl Commit {
             streams: vec![StreamAppend { stream, expected, events }],
             claims: Vec::new(),
             releases: Vec::new(),
+            id_is_new: false,
         }
     }
 

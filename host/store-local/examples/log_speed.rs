@@ -189,6 +189,7 @@ fn commit(stream: &StreamId, number: u64, event: &NewEvent) -> Commit {
         }],
         claims: Vec::new(),
         releases: Vec::new(),
+        id_is_new: false,
     }
 }
 

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use annals_core::id::StoreId;
-use annals_core::port::state_store::{StateError, StateSpace};
+use annals_core::port::state_store::{StateCapabilities, StateError, StateSpace};
 use annals_core::port::{StateStore, StateStores};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -69,6 +69,10 @@ pub(crate) fn has_any(folder: &Path) -> Result<bool, StateError> {
 
 #[async_trait]
 impl StateStores for LocalStateStores {
+    fn capabilities(&self) -> StateCapabilities {
+        StateCapabilities::UNLIMITED
+    }
+
     async fn open(&self, space: &StateSpace) -> Result<Arc<dyn StateStore>, StateError> {
         let mut stores = self.open.lock().await;
         if let Some(store) = stores.get(space) {

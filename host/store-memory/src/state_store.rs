@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use annals_core::error::DriverError;
 use annals_core::limits::SCAN_ROWS_MAX;
 use annals_core::port::state_store::{
-    KeyRange, Row, RowKey, StateCommit, StateError, StateSpace, StateWrite,
+    KeyRange, Row, RowKey, StateCapabilities, StateCommit, StateError, StateSpace, StateWrite,
 };
 use annals_core::port::{StateStore, StateStores};
 use async_trait::async_trait;
@@ -34,6 +34,10 @@ impl MemoryStateStores {
 
 #[async_trait]
 impl StateStores for MemoryStateStores {
+    fn capabilities(&self) -> StateCapabilities {
+        StateCapabilities::UNLIMITED
+    }
+
     async fn open(&self, space: &StateSpace) -> Result<Arc<dyn StateStore>, StateError> {
         let mut spaces = self.spaces();
         let store = spaces.entry(space.clone()).or_default();
@@ -118,7 +122,7 @@ impl StateStore for MemoryStateStore {
     }
 
     async fn commit(&self, commit: StateCommit) -> Result<(), StateError> {
-        commit.check()?;
+        commit.check(&StateCapabilities::UNLIMITED)?;
         self.with_tables(|tables| {
             check_conditions(tables, &commit)?;
             let changed = change(tables, commit.writes)?;

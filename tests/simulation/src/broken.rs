@@ -14,7 +14,8 @@ use annals_core::port::event_store::{
     ReadError, StreamInfo, StreamPage,
 };
 use annals_core::port::state_store::{
-    KeyRange, Row, RowKey, StateCommit, StateError, StateSpace, StateStore, StateStores,
+    KeyRange, Row, RowKey, StateCapabilities, StateCommit, StateError, StateSpace, StateStore,
+    StateStores,
 };
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
@@ -251,6 +252,10 @@ impl BrokenStates {
 
 #[async_trait]
 impl StateStores for BrokenStates {
+    fn capabilities(&self) -> StateCapabilities {
+        self.0.capabilities()
+    }
+
     async fn open(&self, space: &StateSpace) -> Result<Arc<dyn StateStore>, StateError> {
         Ok(Arc::new(Torn { state: self.0.open(space).await?, calls: AtomicU64::new(0) }))
     }

@@ -30,8 +30,11 @@ use crate::time::Timestamp;
 ///
 /// # Order
 /// - A stream's events have the revisions 0, 1, 2 … without a hole or a repeat.
-/// - Every event has a position in one partition; along a partition positions strictly increase and
-///   `recorded_at` never goes back. All events of a stream are in the same partition, in the order of
+/// - A stream is in the partition that [`Capabilities::partition_of`] says. The events of a commit of
+///   several streams may be in several partitions; the commit itself is in that of its command's
+///   stream, or of its first stream when it has no command.
+/// - Every event has a position in one partition. The events of a partition have the positions 0, 1,
+///   2 … without a hole or a repeat, and along them `recorded_at` never goes back. All events of a stream are in the same partition, in the order of
 ///   their revisions. The events of a commit are in the order of the commit's streams.
 /// - A reader that was given position `n` of a partition was given every event up to `n` that its
 ///   filter lets through: no smaller position appears later.
@@ -220,6 +223,16 @@ pub struct Capabilities {
     pub partitions_count: u32,
     /// How long a stream remembers the ids of its commands.
     pub command_ids_remembered: CommandIdsRemembered,
+}
+
+impl Capabilities {
+    /// The partition of a stream: [`StreamId::stable_hash`] modulo the number of partitions, for
+    /// every driver.
+    #[must_use]
+    pub fn partition_of(&self, stream: &StreamId) -> Partition {
+        let partition = stream.stable_hash() % u64::from(self.partitions_count.max(1));
+        Partition(u32::try_from(partition).unwrap_or_default())
+    }
 }
 
 /// How long a stream remembers the ids of its commands.

@@ -1,5 +1,6 @@
 //! The port to state that can change: view rows, checkpoints, snapshots, leases.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +15,9 @@ use crate::name::PluginName;
 /// Opens state stores by what they are for.
 #[async_trait]
 pub trait StateStores: Send + Sync + fmt::Debug {
+    /// What this driver can do.
+    fn capabilities(&self) -> StateCapabilities;
+
     /// Opens the state store of `space`, making it when there is none. Opening it again while it is
     /// open gives the same store.
     ///
@@ -33,6 +37,30 @@ pub trait StateStores: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StateError::Unavailable`].
     async fn list(&self) -> Result<Vec<StateSpace>, StateError>;
+}
+
+/// What a driver can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateCapabilities {
+    /// Most rows that the conditions and writes of one commit may name together (inclusive), each
+    /// counted once; at least 90.
+    pub commit_rows_max: usize,
+    /// Most bytes of keys and written values of one commit (inclusive); at least 3 MiB. A row that is
+    /// written more than once counts each time.
+    pub commit_bytes_max: usize,
+    /// Whether [`StateStore::get_many`] and [`StateStore::scan`] read all rows as of one moment. If
+    /// not, each row is as of some moment of the read, and a commit that happens meanwhile may be seen
+    /// in part.
+    pub reads_are_of_one_moment: bool,
+}
+
+impl StateCapabilities {
+    /// Those of a driver that has no limits but [`limits`](crate::limits).
+    pub const UNLIMITED: Self = Self {
+        commit_rows_max: STATE_COMMIT_WRITES_MAX,
+        commit_bytes_max: usize::MAX,
+        reads_are_of_one_moment: true,
+    };
 }
 
 /// What a state store is for. Each has its own writer, so none waits for another.
@@ -73,8 +101,8 @@ impl fmt::Display for StateSpace {
 ///   and `$`.
 /// - Keys are 0 to [`ROW_KEY_BYTES_MAX`] bytes and ordered byte by byte; values are 0 to
 ///   [`ROW_BYTES_MAX`] bytes.
-/// - A read sees every commit that returned before it was called, and each commit whole or not at
-///   all.
+/// - A read sees every commit that returned before it was called. It sees each commit whole or not
+///   at all, if [`StateCapabilities::reads_are_of_one_moment`]; reading one row always does.
 #[async_trait]
 pub trait StateStore: Send + Sync + fmt::Debug {
     /// The value of a row; `None` when there is none.
@@ -83,7 +111,7 @@ pub trait StateStore: Send + Sync + fmt::Debug {
     /// [`StateError::Unavailable`] or [`StateError::Damaged`].
     async fn get(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>, StateError>;
 
-    /// The values of many rows, in the order of `keys`, all as of one moment.
+    /// The values of many rows, in the order of `keys`.
     ///
     /// # Errors
     /// [`StateError::Unavailable`] or [`StateError::Damaged`].
@@ -110,8 +138,12 @@ pub trait StateStore: Send + Sync + fmt::Debug {
     /// - [`StateError::ConditionFailed`]: the first condition that does not hold.
     /// - [`StateError::NotACounter`]: [`StateWrite::Add`] to a value that is not a number.
     /// - [`StateError::CounterOverflow`]: a counter would leave the range of `i64`.
-    /// - [`StateError::TooLarge`]: over one of the [`limits`](crate::limits).
-    /// - [`StateError::Unavailable`], [`StateError::Damaged`].
+    /// - [`StateError::TooLarge`]: over one of the [`limits`](crate::limits) or of
+    ///   [`StateCapabilities`].
+    /// - [`StateError::Unavailable`]: nothing was written; trying again later may succeed.
+    /// - [`StateError::OutcomeUnknown`]: all of it was written or nothing. Reading tells, and a commit
+    ///   that is conditional on something it changes can be tried again: it happens once.
+    /// - [`StateError::Damaged`].
     async fn commit(&self, commit: StateCommit) -> Result<(), StateError>;
 
     /// Removes every row of `table`.
@@ -188,9 +220,13 @@ impl StateCommit {
     ///
     /// # Errors
     /// [`StateError::TooLarge`].
-    pub fn check(&self) -> Result<(), StateError> {
+    pub fn check(&self, capabilities: &StateCapabilities) -> Result<(), StateError> {
         let entries_count = self.conditions.len() + self.writes.len();
         at_most("writes and conditions of a commit", entries_count, STATE_COMMIT_WRITES_MAX)?;
+        if entries_count > capabilities.commit_rows_max {
+            at_most("rows of a commit", self.rows().len(), capabilities.commit_rows_max)?;
+        }
+        at_most("bytes of a commit", self.bytes_count(), capabilities.commit_bytes_max)?;
         let conditions = self.conditions.iter().map(|condition| (&condition.row, None));
         let writes = self.writes.iter().map(|write| match write {
             StateWrite::Put(row, value) => (row, Some(value)),
@@ -201,6 +237,23 @@ impl StateCommit {
             at_most("bytes of a row", value.map_or(0, Bytes::len), ROW_BYTES_MAX)?;
         }
         Ok(())
+    }
+
+    /// The rows that conditions and writes name, each once.
+    #[must_use]
+    pub fn rows(&self) -> HashSet<&RowKey> {
+        let conditions = self.conditions.iter().map(|condition| &condition.row);
+        conditions.chain(self.writes.iter().map(StateWrite::row)).collect()
+    }
+
+    /// Bytes of the keys and values of all writes.
+    #[must_use]
+    pub fn bytes_count(&self) -> usize {
+        let bytes = self.writes.iter().map(|write| match write {
+            StateWrite::Put(row, value) => row.key.len() + value.len(),
+            StateWrite::Delete(row) | StateWrite::Add(row, _) => row.key.len(),
+        });
+        bytes.sum()
     }
 }
 
@@ -226,6 +279,16 @@ pub enum StateWrite {
     Delete(RowKey),
     /// Adds to a counter: a row whose value is a decimal `i64` as text; absent counts as 0.
     Add(RowKey, i64),
+}
+
+impl StateWrite {
+    /// The row it changes.
+    #[must_use]
+    pub const fn row(&self) -> &RowKey {
+        match self {
+            Self::Put(row, _) | Self::Delete(row) | Self::Add(row, _) => row,
+        }
+    }
 }
 
 /// Why state could not be read or written.
@@ -262,9 +325,12 @@ pub enum StateError {
         /// How much it may be (inclusive).
         max: usize,
     },
-    /// Trying again later may succeed.
+    /// Nothing was written; trying again later may succeed.
     #[error("the state store is not available")]
     Unavailable(#[source] DriverError),
+    /// The commit may be there or not.
+    #[error("the state store did not say whether the commit is there")]
+    OutcomeUnknown(#[source] DriverError),
     /// What is stored cannot be read; an operator must look.
     #[error("the state store is damaged")]
     Damaged(#[source] DriverError),

@@ -178,6 +178,7 @@ fn place_of(number: u64, line: &Line) -> Result<Gathered, LineFault> {
         streams: Vec::new(),
         claims: Vec::new(),
         releases: Vec::new(),
+        id_is_new: false,
     };
     Ok(Gathered {
         line: number,

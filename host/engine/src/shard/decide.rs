@@ -38,6 +38,8 @@ struct Attempted<'a> {
     active: &'a Arc<ActiveAggregate>,
     stream: StreamId,
     id: CommandId,
+    /// Whether the caller gave the id, so that it may have been decided before.
+    is_given: bool,
     command_index: u32,
     request: CommandRequest,
     origin: Arc<Origin>,
@@ -94,7 +96,8 @@ impl ShardState {
         request.command_id = Some(id);
         let origin = with_correlation(std::mem::take(&mut request.origin), id);
         let context = self.plugin_context(id, &origin);
-        let command = Attempted { active, stream, id, command_index, request, origin, context };
+        let command =
+            Attempted { active, stream, id, is_given, command_index, request, origin, context };
         if is_given && let Some(answer) = self.decided_before(&command).await {
             return Step::Answer(answer);
         }
@@ -164,6 +167,7 @@ impl ShardState {
             }],
             claims: decision.claims,
             releases: decision.releases,
+            id_is_new: !command.is_given,
         };
         match self.context.store.append(commit).await {
             Ok(accepted) => {

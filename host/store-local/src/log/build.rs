@@ -212,6 +212,7 @@ impl<'a> Builder<'a> {
                 streams,
                 claims,
                 releases,
+                id_is_new: false,
             },
         })
     }

@@ -8,7 +8,9 @@ use std::thread::{self, JoinHandle};
 use annals_core::error::DriverError;
 use annals_core::id::StoreId;
 use annals_core::port::StateStore;
-use annals_core::port::state_store::{KeyRange, Row, RowKey, StateCommit, StateError};
+use annals_core::port::state_store::{
+    KeyRange, Row, RowKey, StateCapabilities, StateCommit, StateError,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -200,7 +202,7 @@ impl StateStore for LocalStateStore {
     }
 
     async fn commit(&self, commit: StateCommit) -> Result<(), StateError> {
-        commit.check()?;
+        commit.check(&StateCapabilities::UNLIMITED)?;
         self.write(Work::Commit(commit)).await
     }
 

@@ -384,6 +384,7 @@ impl Log {
     fn remember_commit(&mut self, commit: &Commit, receipt: &Receipt, first_index: usize) {
         let mut commit = commit.clone();
         commit.recorded_at = receipt.recorded_at;
+        commit.id_is_new = false;
         let mut events = self.events.get(first_index..).unwrap_or_default().iter();
         for (append, receipt) in commit.streams.iter_mut().zip(&receipt.streams) {
             let before = match receipt.events {

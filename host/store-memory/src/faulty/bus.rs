@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annals_core::event::RecordedEvent;
 use annals_core::place::{Partition, Position};
 use annals_core::port::Bus;
-use annals_core::port::bus::{BusError, Wake};
+use annals_core::port::bus::{BusCapabilities, BusError, Wake};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
@@ -56,6 +56,15 @@ impl FaultyBus {
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Bus for FaultyBus {
+    fn capabilities(&self) -> BusCapabilities {
+        self.bus.capabilities()
+    }
+
+    async fn last_published(&self, partition: Partition) -> Result<Option<Position>, BusError> {
+        let work = self.bus.last_published(partition);
+        with_faults(&self.plan, Call::Publish, BusError::Unavailable, work).await
+    }
+
     async fn publish(&self, events: &[RecordedEvent]) -> Result<(), BusError> {
         let work = self.bus.publish(events);
         with_faults(&self.plan, Call::Publish, BusError::Unavailable, work).await

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use annals_core::port::state_store::{KeyRange, Row, RowKey, StateCommit, StateError, StateSpace};
+use annals_core::port::state_store::{
+    KeyRange, Row, RowKey, StateCapabilities, StateCommit, StateError, StateSpace,
+};
 use annals_core::port::{StateStore, StateStores};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -36,6 +38,10 @@ impl FaultyStateStores {
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl StateStores for FaultyStateStores {
+    fn capabilities(&self) -> StateCapabilities {
+        self.stores.capabilities()
+    }
+
     async fn open(&self, space: &StateSpace) -> Result<Arc<dyn StateStore>, StateError> {
         let store = self.call(self.stores.open(space)).await?;
         Ok(Arc::new(FaultyStateStore { store, plan: Arc::clone(&self.plan) }))

@@ -196,6 +196,7 @@ impl History {
             command: self.command(step),
             streams: self.parts(index, step),
             claims: claims.map(|claim| self.claim(index, claim)).collect(),
+            id_is_new: false,
             releases: releases
                 .map(|(key, stream)| Release {
                     scope: Arc::from(SCOPE),

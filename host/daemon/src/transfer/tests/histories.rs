@@ -182,6 +182,7 @@ impl Step {
             streams: streams.collect(),
             claims: claims.into_iter().collect(),
             releases: releases.into_iter().collect(),
+            id_is_new: false,
         }
     }
 }

@@ -25,6 +25,7 @@ async fn lines_are_as_they_are_documented() {
         }],
         claims: Vec::new(),
         releases: Vec::new(),
+        id_is_new: false,
     };
     store.append(opened).await.unwrap();
     let (text, said) = exported(&store).await;

@@ -75,6 +75,7 @@ fn of_command(record: CommandRecord, streams: Vec<StreamAppend>) -> Commit {
         streams,
         claims: Vec::new(),
         releases: Vec::new(),
+        id_is_new: false,
     }
 }
 

@@ -133,6 +133,7 @@ fn nothing() -> Commit {
         streams: Vec::new(),
         claims: Vec::new(),
         releases: Vec::new(),
+        id_is_new: false,
     }
 }
 

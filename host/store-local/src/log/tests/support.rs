@@ -148,6 +148,7 @@ pub(crate) fn accepted_command(id: u128) -> Commit {
             expires_at: Some(Timestamp::from_ms(9_000)),
         }],
         releases: Vec::new(),
+        id_is_new: false,
     }
 }
 
@@ -164,6 +165,7 @@ pub(crate) fn rejected_command(text: &str, id: u128) -> Commit {
         streams: Vec::new(),
         claims: Vec::new(),
         releases: Vec::new(),
+        id_is_new: false,
     }
 }
 

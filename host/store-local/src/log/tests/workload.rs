@@ -102,6 +102,7 @@ impl Workload {
             streams,
             claims: Vec::new(),
             releases: Vec::new(),
+            id_is_new: false,
         }
     }
 
@@ -144,6 +145,7 @@ impl Workload {
             streams: Vec::new(),
             claims: Vec::new(),
             releases: Vec::new(),
+            id_is_new: false,
         }
     }
 
