@@ -54,6 +54,13 @@ impl Commit {
         }
     }
 
+    /// The stream it belongs to: that of its command, or its first. `None` when it has neither.
+    #[must_use]
+    pub fn home(&self) -> Option<&StreamId> {
+        let first = self.streams.first().map(|append| &append.stream);
+        self.command.as_ref().map(|command| &command.stream).or(first)
+    }
+
     /// How many events it holds.
     #[must_use]
     pub fn events_count(&self) -> usize {

@@ -1,0 +1,4 @@
+//! What the tests share: an emulator on loopback, and stores on it.
+
+pub(crate) mod emulator;
+pub(crate) mod tables;
