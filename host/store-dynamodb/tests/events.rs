@@ -1,3 +1,7 @@
 //! The event store.
 
+mod capacity;
 mod conformance;
+mod failures;
+mod hosts;
+mod support;

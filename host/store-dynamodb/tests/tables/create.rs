@@ -25,9 +25,8 @@ async fn makes_both_tables_and_the_store() {
     let client = emulator.client().await;
     let mut told = Vec::new();
     let created = create(&client, DEFAULTS, &mut |text| told.push(text.to_owned())).await.unwrap();
-    let warning = |table| {
-        format!("`{table}`: this service knows no point-in-time recovery, it is not on")
-    };
+    let warning =
+        |table| format!("`{table}`: this service knows no point-in-time recovery, it is not on");
     let expected = Created {
         store: StoreItem {
             id: created.store.id,
@@ -91,12 +90,7 @@ async fn an_interrupted_creation_is_completed() {
     let store = make_tables(&client).await.store;
     let sdk = sdk(&emulator);
     let state = client.state_table();
-    sdk.update_table()
-        .table_name(state)
-        .deletion_protection_enabled(false)
-        .send()
-        .await
-        .unwrap();
+    sdk.update_table().table_name(state).deletion_protection_enabled(false).send().await.unwrap();
     sdk.delete_table().table_name(state).send().await.unwrap();
     let again = make_tables(&client).await;
     assert_eq!((again.store, again.made), (store, vec!["annals-test-state".to_owned()]));
@@ -115,10 +109,7 @@ async fn the_number_of_partitions_cannot_be_changed() {
     assert_eq!(described(&client).await.events, None);
     create(&client, partitions(PARTITIONS_COUNT_MAX), &mut |_| {}).await.unwrap();
     let refused = create(&client, partitions(16), &mut |_| {}).await.unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "the store has 1024 partitions, which cannot be changed to 16"
-    );
+    assert_eq!(refused.to_string(), "the store has 1024 partitions, which cannot be changed to 16");
 }
 
 #[tokio::test]

@@ -28,9 +28,8 @@ impl Recording {
     /// What was sent, apart from requests that only look.
     pub(super) fn changes(&self) -> Vec<(String, Value)> {
         let sent = self.sent.lock().unwrap();
-        let is_change = |operation: &str| {
-            !operation.starts_with("Describe") && !operation.starts_with("Get")
-        };
+        let is_change =
+            |operation: &str| !operation.starts_with("Describe") && !operation.starts_with("Get");
         sent.iter().filter(|(operation, _)| is_change(operation)).cloned().collect()
     }
 }

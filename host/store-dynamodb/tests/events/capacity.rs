@@ -1,0 +1,92 @@
+//! What operations cost, in capacity units, as the emulator counts them by AWS' rules.
+
+use std::sync::Arc;
+
+use annals_core::place::{Partition, Position};
+use annals_core::port::EventStore;
+use annals_core::port::event_store::FeedFilter;
+use annals_store_dynamodb::{DynamoClient, DynamoEventStore, Units};
+
+use super::support::{command_of, counted, stream};
+use crate::support::emulator::Emulator;
+
+/// Data of an event as the benchmarks use it, in bytes.
+const SMALL: usize = 220;
+
+async fn open(partitions: u32) -> (Emulator, DynamoClient, Arc<DynamoEventStore>) {
+    let emulator = Emulator::start().await;
+    let client = emulator.client().await;
+    crate::support::tables::create(&client, partitions).await;
+    let store = DynamoEventStore::open(client.clone()).await.unwrap();
+    (emulator, client, Arc::new(store))
+}
+
+async fn cost<T>(client: &DynamoClient, work: impl Future<Output = T>) -> Units {
+    let before = client.units();
+    work.await;
+    client.units() - before
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_small_command_costs_four_write_units() {
+    // Guards the price of a command: two items of at most 1 KiB, twice because of the transaction.
+    let (_emulator, client, store) = open(1).await;
+    store.append(command_of("warm", 1, SMALL)).await.unwrap();
+    let mut commit = command_of("lone", 2, SMALL);
+    commit.id_is_new = true;
+    let units = cost(&client, async { store.append(commit).await.unwrap() }).await;
+    // The stream was never seen: one look at where it ends, which finds nothing.
+    assert_eq!(units, Units { reads: 1.0, writes: 4.0, requests_count: 2 });
+    let mut commit = command_of("lone", 3, SMALL);
+    commit.id_is_new = true;
+    let units = cost(&client, async { store.append(commit).await.unwrap() }).await;
+    assert_eq!(units, Units { reads: 0.0, writes: 4.0, requests_count: 1 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grouped_small_commands_cost_less_than_two_and_a_half_write_units_each() {
+    // Guards grouping: the feed item is paid once for the commits of many streams.
+    let (_emulator, client, store) = open(1).await;
+    let appends = (0..500_u128).map(|number| {
+        let store = Arc::clone(&store);
+        let id = format!("s{}", number % 100);
+        let mut commit = command_of(&id, number, SMALL);
+        commit.id_is_new = true;
+        async move { store.append(commit).await.unwrap() }
+    });
+    let units = cost(&client, futures_util::future::join_all(appends)).await;
+    let each = units.writes / 500.0;
+    println!("{each:.3} write units per command in groups, {units:?}");
+    assert!(each < 2.5, "{each} write units per command");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_command_costs_a_look_at_its_stream() {
+    // Guards idempotent clients: recognising a repeat writes nothing.
+    let (_emulator, client, store) = open(1).await;
+    store.append(command_of("again", 1, SMALL)).await.unwrap();
+    let again = store.append(command_of("again", 1, SMALL));
+    let units = cost(&client, async { again.await.unwrap_err() }).await;
+    assert!(units.writes == 0.0 && units.reads <= 1.0, "{units:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_reads_small_lone_commits_from_the_feed_alone() {
+    // Guards readers at the head: one Query, and no item of a stream.
+    let (_emulator, client, store) = open(1).await;
+    for number in 0..10 {
+        store.append(counted("live", number)).await.unwrap();
+    }
+    let filter = FeedFilter::default();
+    let read = store.read_feed(Partition::ZERO, None, &filter, 100).await.unwrap();
+    assert_eq!(read.read_up_to, Some(Position::new(9)));
+    store.append(command_of("live", 1, SMALL)).await.unwrap();
+    let units = cost(&client, async {
+        let after = read.read_up_to;
+        let page = store.read_feed(Partition::ZERO, after, &filter, 100).await.unwrap();
+        assert_eq!(page.events.len(), 1);
+    });
+    assert_eq!(units.await, Units { reads: 1.0, writes: 0.0, requests_count: 1 });
+    let units = cost(&client, async { store.stream_info(&stream("live")).await.unwrap() }).await;
+    assert_eq!(units, Units { reads: 1.0, writes: 0.0, requests_count: 1 });
+}
