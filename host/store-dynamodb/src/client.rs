@@ -12,12 +12,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use annals_core::error::DriverError;
 use annals_core::id::IdGenerator;
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{Credentials, Region, SharedHttpClient};
+use aws_sdk_dynamodb::config::{Credentials, ProvideCredentials, Region, SharedHttpClient};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -97,6 +98,12 @@ pub enum ConnectError {
          AWS profile"
     )]
     NoRegion,
+    /// Nothing says who asks.
+    #[error(
+        "no AWS credentials were found: set `AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and \
+         `AWS_SECRET_ACCESS_KEY` (for an emulator any will do)"
+    )]
+    NoCredentials(#[source] DriverError),
 }
 
 /// Sends requests to DynamoDB. Cloning is cheap.
@@ -105,6 +112,8 @@ pub struct DynamoClient(Arc<Inner>);
 
 struct Inner {
     sdk: Client,
+    /// Where the SDK finds credentials, where that is known.
+    credentials: Option<Arc<dyn ProvideCredentials>>,
     runtime: Handle,
     options: DynamoOptions,
     ids: Arc<dyn IdGenerator>,
@@ -154,6 +163,7 @@ impl DynamoClient {
         }
         Ok(Self(Arc::new(Inner {
             sdk: Client::new(&config),
+            credentials: config.credentials_provider().map(|it| Arc::new(it) as _),
             runtime: Handle::current(),
             events_table: format!("{prefix}-events"),
             state_table: format!("{prefix}-state"),
@@ -162,6 +172,26 @@ impl DynamoClient {
             ids,
             meter: Meter::default(),
         })))
+    }
+
+    /// Looks whether there are credentials at all, so that a host without any says so at once, and not
+    /// after all repeats of its first request.
+    ///
+    /// # Errors
+    /// [`ConnectError::NoCredentials`].
+    pub async fn check_credentials(&self) -> Result<(), ConnectError> {
+        let Some(provider) = self.0.credentials.clone() else { return Ok(()) };
+        let asked =
+            self.0.runtime.spawn(async move { provider.provide_credentials().await.map(drop) });
+        match asked.await {
+            Ok(Err(error)) => {
+                // The SDK writes a line for each place it looked at.
+                let places = reads_as_text(&error).replace('\n', ";");
+                Err(ConnectError::NoCredentials(DriverError::new(&places)))
+            }
+            // An error means that the runtime ends.
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
     }
 
     /// The capacity units of all requests so far.
@@ -189,10 +219,6 @@ impl DynamoClient {
     }
 
     /// The SDK's client, to build requests with.
-    #[allow(missing_docs)]
-    pub fn sdk_for_tests(&self) -> &Client {
-        &self.0.sdk
-    }
     pub(crate) fn sdk(&self) -> &Client {
         &self.0.sdk
     }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use annals_core::event::RecordedEvent;
 use annals_core::limits::{READ_BYTES_MAX, READ_EVENTS_MAX};
 use annals_core::place::{Partition, Position};
-use annals_core::port::event_store::{FeedFilter, FeedPage, ReadError};
+use annals_core::port::event_store::{Direction, FeedFilter, FeedPage, ReadError};
 use hashbrown::HashMap;
 use lru::LruCache;
 
@@ -70,7 +70,7 @@ impl<'a> FeedItems<'a> {
     pub(super) fn from(shared: &'a Shared, partition: Partition, place: Place) -> Self {
         let pk = key::feed(shared.namespace(), partition);
         let from = place.sort_key();
-        let range = Range { pk, from, is_forwards: true, limit: PAGE_ITEMS_MAX };
+        let range = Range { pk, from, direction: Direction::Forwards, limit: PAGE_ITEMS_MAX };
         Self { shared, partition, next: Some(place), range }
     }
 

@@ -95,7 +95,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A map; `None` when it is not there.
-    pub(super) fn optional_map(self, name: &str) -> Result<Option<Fields<'a>>, Fault> {
+    pub(super) fn optional_map(self, name: &str) -> Result<Option<Self>, Fault> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         let map = value.as_m().map_err(|_| Fault::new(name, "is not a map"))?;
         Ok(Some(Fields(map)))
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of maps; empty when it is not there.
-    pub(super) fn maps(self, name: &str) -> Result<Vec<Fields<'a>>, Fault> {
+    pub(super) fn maps(self, name: &str) -> Result<Vec<Self>, Fault> {
         let maps = self.list(name)?.iter().map(|value| value.as_m().map(Fields));
         maps.collect::<Result<_, _>>().map_err(|_| Fault::new(name, "holds something but maps"))
     }

@@ -3,7 +3,7 @@
 use annals_core::commit::{Commit, Receipt, StreamAppend, StreamReceipt};
 use annals_core::event::NewEvent;
 use annals_core::place::{ActualRevision, ExpectedRevision, Revision};
-use annals_core::port::event_store::ReadError;
+use annals_core::port::event_store::{Direction, ReadError};
 use annals_core::stream::StreamId;
 
 use super::fields::{Fault, damaged};
@@ -72,7 +72,7 @@ impl Shared {
         let mut backoff = self.client.backoff();
         loop {
             let mut items = Vec::new();
-            let mut range = self.stream_range(&part.stream, part.place(), true);
+            let mut range = self.stream_range(&part.stream, part.place(), Direction::Forwards);
             let mut has_more = part.items_count > 0;
             while has_more && count_of(&items) < part.items_count {
                 let missing = part.items_count - count_of(&items);

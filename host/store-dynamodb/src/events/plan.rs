@@ -301,12 +301,12 @@ impl Group {
         for (partition, feed) in &self.feeds {
             if !feed.entries.is_empty() {
                 let pk = key::feed(&self.namespace, *partition);
-                actions.push(put_new(table, feed.item(transaction).write(&pk), true)?);
+                actions.push(put_new(table, feed.item(transaction).write(&pk))?);
                 about.push(About::Feed(*partition));
             }
         }
         for (stream, item) in &self.items {
-            actions.push(put_new(table, item.clone(), false)?);
+            actions.push(put_new(table, item.clone())?);
             about.push(About::Stream(stream.clone()));
         }
         for (stream, place) in &self.expected {
@@ -340,17 +340,13 @@ impl StagedFeed {
     }
 }
 
-/// An action that puts an item where none is.
-fn put_new(table: &str, item: Item, tells_old: bool) -> Result<TransactWriteItem, BuildError> {
+/// An action that puts an item where none is. If there is one, the refusal tells it.
+fn put_new(table: &str, item: Item) -> Result<TransactWriteItem, BuildError> {
     let put = Put::builder()
         .table_name(table)
         .set_item(Some(item))
-        .condition_expression("attribute_not_exists(pk)");
-    let put = if tells_old {
-        put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-    } else {
-        put
-    };
+        .condition_expression("attribute_not_exists(pk)")
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     Ok(TransactWriteItem::builder().put(put.build()?).build())
 }
 

@@ -1,7 +1,7 @@
 //! Reading items: one, many by key, and those of a partition key in order. Always consistent.
 
 use annals_core::error::DriverError;
-use annals_core::port::event_store::ReadError;
+use annals_core::port::event_store::{Direction, ReadError};
 use annals_core::stream::StreamId;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 use hashbrown::HashMap;
@@ -20,7 +20,7 @@ pub(super) struct Range {
     /// First sort key in the direction of reading (inclusive): the smallest when forwards, the largest
     /// when backwards.
     pub(super) from: String,
-    pub(super) is_forwards: bool,
+    pub(super) direction: Direction,
     /// Most items to read. A page may end earlier.
     pub(super) limit: i32,
 }
@@ -34,8 +34,10 @@ pub(super) struct Page {
 
 /// One page of a Query: up to `limit` items and up to 1 MB.
 pub(super) async fn page(client: &DynamoClient, range: &Range) -> Result<Page, ReadError> {
-    let condition =
-        if range.is_forwards { "pk = :pk AND sk >= :sk" } else { "pk = :pk AND sk <= :sk" };
+    let condition = match range.direction {
+        Direction::Forwards => "pk = :pk AND sk >= :sk",
+        Direction::Backwards => "pk = :pk AND sk <= :sk",
+    };
     let request = client
         .sdk()
         .query()
@@ -43,7 +45,7 @@ pub(super) async fn page(client: &DynamoClient, range: &Range) -> Result<Page, R
         .key_condition_expression(condition)
         .expression_attribute_values(":pk", text(&range.pk))
         .expression_attribute_values(":sk", text(&range.from))
-        .scan_index_forward(range.is_forwards)
+        .scan_index_forward(range.direction == Direction::Forwards)
         .limit(range.limit.max(1))
         .consistent_read(true)
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
@@ -62,7 +64,7 @@ pub(super) async fn last(
     pk: String,
     from: String,
 ) -> Result<Option<Item>, ReadError> {
-    let range = Range { pk, from, is_forwards: false, limit: 1 };
+    let range = Range { pk, from, direction: Direction::Backwards, limit: 1 };
     Ok(page(client, &range).await?.items.pop())
 }
 

@@ -52,9 +52,14 @@ impl Shared {
     }
 
     /// The items of a stream in one direction, from a place (inclusive).
-    pub(super) fn stream_range(&self, stream: &StreamId, from: Place, is_forwards: bool) -> Range {
+    pub(super) fn stream_range(
+        &self,
+        stream: &StreamId,
+        from: Place,
+        direction: Direction,
+    ) -> Range {
         let pk = key::stream(self.namespace(), stream);
-        Range { pk, from: from.sort_key(), is_forwards, limit: PAGE_ITEMS_MAX }
+        Range { pk, from: from.sort_key(), direction, limit: PAGE_ITEMS_MAX }
     }
 
     /// The last item of a stream at or before a place.
@@ -113,7 +118,9 @@ impl Shared {
         let mut commands = Vec::new();
         let mut from = self.place_of_command(stream, skip).await?;
         while commands.len() < limit {
-            let page = query::page(&self.client, &self.stream_range(stream, from, true)).await?;
+            let page =
+                query::page(&self.client, &self.stream_range(stream, from, Direction::Forwards))
+                    .await?;
             for item in &page.items {
                 let item = Self::read_item(item, stream)?;
                 from = item.next_place();
@@ -209,7 +216,7 @@ impl<'a> Events<'a> {
         let is_forwards = direction == Direction::Forwards;
         let from = from.get();
         let start = if is_forwards { Place::first_at(from) } else { Place::last_at(from) };
-        let mut range = shared.stream_range(stream, start, is_forwards);
+        let mut range = shared.stream_range(stream, start, direction);
         // One more tells whether the stream goes on.
         let wanted = i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1);
         range.limit = wanted.min(PAGE_ITEMS_MAX);
@@ -245,7 +252,7 @@ impl<'a> Events<'a> {
     }
 
     fn go_on_after(&mut self, item: &StreamItem) {
-        if self.range.is_forwards {
+        if self.range.direction == Direction::Forwards {
             self.range.from = item.next_place().sort_key();
         } else if let Some(before) = item.place.before.checked_sub(1) {
             let first = item.place.first;
@@ -261,7 +268,7 @@ impl<'a> Events<'a> {
         let (first, last) = (self.first, self.last);
         let events = item.recorded(&owner).into_iter();
         let events = events.filter(|event| (first..=last).contains(&event.revision.get()));
-        if self.range.is_forwards {
+        if self.range.direction == Direction::Forwards {
             self.read.extend(events);
         } else {
             self.read.extend(events.rev());

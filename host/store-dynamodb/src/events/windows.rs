@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use annals_core::port::event_store::ReadError;
+use annals_core::port::event_store::{Direction, ReadError};
 use annals_core::stream::StreamId;
 use hashbrown::HashMap;
 use lru::LruCache;
@@ -123,7 +123,7 @@ impl Shared {
 
     /// Reads the commits from number `known` on, as far back as they are remembered.
     async fn look_at_newer(&self, stream: &StreamId, known: u64) -> Result<(), ReadError> {
-        let mut range = self.stream_range(stream, Place::last_at(u64::MAX), false);
+        let mut range = self.stream_range(stream, Place::last_at(u64::MAX), Direction::Backwards);
         range.limit = if known > 0 { NEWER_ITEMS } else { FIRST_ITEMS };
         let (mut upto, mut read) = (None, Vec::new());
         loop {

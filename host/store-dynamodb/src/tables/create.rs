@@ -24,6 +24,18 @@ pub struct CreateOptions {
     pub now: Timestamp,
 }
 
+impl CreateOptions {
+    /// Refuses what is over a limit.
+    pub(super) fn check(&self) -> Result<(), TableError> {
+        match self.partitions_count.map(NonZeroU32::get) {
+            Some(wanted) if wanted > PARTITIONS_COUNT_MAX => {
+                Err(TableError::TooManyPartitions { wanted })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
@@ -45,10 +57,8 @@ pub async fn create(
     options: CreateOptions,
     tell: Tell<'_>,
 ) -> Result<Created, TableError> {
+    options.check()?;
     let wanted = options.partitions_count.map(NonZeroU32::get);
-    if let Some(wanted) = wanted.filter(|wanted| *wanted > PARTITIONS_COUNT_MAX) {
-        return Err(TableError::TooManyPartitions { wanted });
-    }
     let prefix = client.options().prefix.as_str();
     let mut created = Vec::new();
     // Both are begun before either is waited for.

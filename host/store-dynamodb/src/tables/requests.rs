@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
+use super::TableError;
 use super::create::{CreateOptions, new_store};
 use super::shape::{BOTH, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, TableShape};
 use super::store_item::attributes;
@@ -20,8 +21,14 @@ pub struct PlannedRequest {
 }
 
 /// What [`create`](super::create()) sends when nothing is there, apart from looking and waiting.
-#[must_use]
-pub fn requests_of_create(client: &DynamoClient, options: CreateOptions) -> Vec<PlannedRequest> {
+///
+/// # Errors
+/// [`TableError::TooManyPartitions`].
+pub fn requests_of_create(
+    client: &DynamoClient,
+    options: CreateOptions,
+) -> Result<Vec<PlannedRequest>, TableError> {
+    options.check()?;
     let prefix = client.options().prefix.as_str();
     let mut requests: Vec<_> = BOTH.iter().map(|shape| create_table(shape, prefix)).collect();
     for shape in BOTH {
@@ -50,7 +57,7 @@ pub fn requests_of_create(client: &DynamoClient, options: CreateOptions) -> Vec<
             "ReturnConsumedCapacity": "TOTAL",
         }),
     });
-    requests
+    Ok(requests)
 }
 
 /// What [`delete`](super::delete()) sends when both tables are there, apart from looking and waiting.

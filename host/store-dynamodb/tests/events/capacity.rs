@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annals_core::place::{Partition, Position};
-use annals_core::port::EventStore;
+use annals_core::port::EventStore as _;
 use annals_core::port::event_store::FeedFilter;
 use annals_store_dynamodb::{DynamoClient, DynamoEventStore, Units};
 
@@ -47,14 +47,7 @@ async fn a_lone_small_command_costs_four_write_units() {
 async fn grouped_small_commands_cost_less_than_two_and_a_half_write_units_each() {
     // Guards grouping: the feed item is paid once for the commits of many streams.
     let (_emulator, client, store) = open(1).await;
-    let appends = (0..500_u128).map(|number| {
-        let store = Arc::clone(&store);
-        let id = format!("s{}", number % 100);
-        let mut commit = command_of(&id, number, SMALL);
-        commit.id_is_new = true;
-        async move { store.append(commit).await.unwrap() }
-    });
-    let units = cost(&client, futures_util::future::join_all(appends)).await;
+    let units = cost(&client, append_grouped(&store, 500, 100)).await;
     let each = units.writes / 500.0;
     println!("{each:.3} write units per command in groups, {units:?}");
     assert!(each < 2.5, "{each} write units per command");
@@ -89,4 +82,56 @@ async fn a_follower_reads_small_lone_commits_from_the_feed_alone() {
     assert_eq!(units.await, Units { reads: 1.0, writes: 0.0, requests_count: 1 });
     let units = cost(&client, async { store.stream_info(&stream("live")).await.unwrap() }).await;
     assert_eq!(units, Units { reads: 1.0, writes: 0.0, requests_count: 1 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_grouped_events_costs_about_one_read_unit_each() {
+    // Guards the price of a projection: events that were written in groups are in their streams.
+    let (_emulator, client, store) = open(1).await;
+    append_grouped(&store, 500, 100).await;
+    let filter = FeedFilter::default();
+    let mut events_count = 0;
+    let units = cost(&client, async {
+        let mut after = None;
+        loop {
+            let page = store.read_feed(Partition::ZERO, after, &filter, 1_000).await.unwrap();
+            events_count += page.events.len();
+            after = page.read_up_to;
+            if page.is_at_head {
+                break;
+            }
+        }
+    });
+    let units = units.await;
+    println!("{:.3} read units per grouped event, {units:?}", units.reads / 500.0);
+    assert_eq!(events_count, 500);
+    assert!(units.reads / 500.0 < 1.1, "{units:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cold_stream_costs_a_read_unit_per_four_kilobytes() {
+    // Guards the price of loading an entity: consecutive items share units.
+    let (_emulator, client, store) = open(1).await;
+    for number in 0..100 {
+        store.append(command_of("cold", number, SMALL)).await.unwrap();
+    }
+    let units = cost(&client, async {
+        let from = annals_core::place::Revision::FIRST;
+        let direction = annals_core::port::event_store::Direction::Forwards;
+        let page = store.read_stream(&stream("cold"), from, 1_000, direction).await.unwrap();
+        assert_eq!(page.events.len(), 100);
+    });
+    let units = units.await;
+    println!("{} read units for a stream of 100 small events", units.reads);
+    assert!(units.reads <= 25.0, "{units:?}");
+}
+
+async fn append_grouped(store: &Arc<DynamoEventStore>, commands: u128, streams: u128) {
+    let appends = (0..commands).map(|number| {
+        let store = Arc::clone(store);
+        let mut commit = command_of(&format!("s{}", number % streams), number, SMALL);
+        commit.id_is_new = true;
+        async move { store.append(commit).await.unwrap() }
+    });
+    futures_util::future::join_all(appends).await;
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use annals_core::commit::Commit;
-use annals_core::port::EventStore;
+use annals_core::port::EventStore as _;
 use annals_core::port::event_store::{AppendError, ReadError};
 use annals_store_dynamodb::{DynamoEventStore, DynamoOptions};
 
@@ -13,17 +13,26 @@ use super::support::{command, counted, feed, stream_data};
 use crate::support::emulator::Emulator;
 use crate::support::faults::{Fault, Plan, Seen, http_with};
 
+/// How long a store tries.
+enum Patience {
+    Little,
+    Much,
+}
+
 /// An emulator with tables, and a store on it whose requests go wrong as `plan` says.
-async fn open(plan: Plan, quick: bool) -> (Emulator, DynamoEventStore, DynamoEventStore) {
+async fn open(plan: Plan, patience: Patience) -> (Emulator, DynamoEventStore, DynamoEventStore) {
     let emulator = Emulator::start().await;
     let honest = emulator.client().await;
     crate::support::tables::create(&honest, 2).await;
     let witness = DynamoEventStore::open(honest).await.unwrap();
-    let waits = if quick { (100, 400) } else { (1_000, 15_000) };
+    let (request_ms, operation_ms) = match patience {
+        Patience::Little => (100, 400),
+        Patience::Much => (1_000, 15_000),
+    };
     let options = DynamoOptions {
         http_client: Some(http_with(plan)),
-        request_wait_max: Duration::from_millis(waits.0),
-        operation_wait_max: Duration::from_millis(waits.1),
+        request_wait_max: Duration::from_millis(request_ms),
+        operation_wait_max: Duration::from_millis(operation_ms),
         retry_wait: Duration::from_millis(1),
         retry_wait_max: Duration::from_millis(20),
         ..emulator.options()
@@ -60,7 +69,7 @@ const WRITE_FAULTS: &[Fault] = &[
 async fn an_append_outlives_every_fault_and_happens_once() {
     // Guards money: whatever happens to a request, the commit is there once.
     let (_emulator, store, witness) =
-        open(each_in_turn("TransactWriteItems", WRITE_FAULTS), false).await;
+        open(each_in_turn("TransactWriteItems", WRITE_FAULTS), Patience::Much).await;
     for number in 0..30 {
         store.append(counted("faults", number)).await.unwrap();
     }
@@ -74,7 +83,7 @@ async fn a_read_outlives_every_fault() {
     // Guards readers: a fault of one request is not an answer.
     for operation in ["Query", "GetItem", "BatchGetItem"] {
         let faults = &[Fault::Dropped, Fault::ReplyLost, Fault::Throttled, Fault::ServerError];
-        let (_emulator, store, _) = open(each_in_turn(operation, faults), false).await;
+        let (_emulator, store, _) = open(each_in_turn(operation, faults), Patience::Much).await;
         for number in 0..5 {
             store.append(counted("read", number)).await.unwrap();
         }
@@ -97,7 +106,7 @@ async fn what_was_not_done_is_unavailable() {
             let goes_wrong = seen.operation == "TransactWriteItems" && bad.load(Ordering::Relaxed);
             if goes_wrong { fault } else { Fault::None }
         });
-        let (_emulator, store, witness) = open(plan, true).await;
+        let (_emulator, store, witness) = open(plan, Patience::Little).await;
         let refused = store.append(command("lost", 1)).await;
         assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{fault:?} {refused:?}");
         assert_eq!(feed(&witness).await, []);
@@ -119,7 +128,7 @@ async fn what_nobody_knows_is_of_unknown_outcome_and_safe_to_repeat() {
             "GetItem" if bad.load(Ordering::Relaxed) => Fault::Dropped,
             _ => Fault::None,
         });
-        let (_emulator, store, witness) = open(plan, true).await;
+        let (_emulator, store, witness) = open(plan, Patience::Little).await;
         is_bad.store(true, Ordering::Relaxed);
         let unknown = store.append(command("maybe", 1)).await;
         assert!(matches!(unknown, Err(AppendError::OutcomeUnknown(_))), "{fault:?} {unknown:?}");
@@ -141,7 +150,7 @@ async fn a_lost_reply_is_found_out_by_looking() {
         "TransactWriteItems" => Fault::ReplyLost,
         _ => Fault::None,
     });
-    let (_emulator, store, witness) = open(plan, true).await;
+    let (_emulator, store, witness) = open(plan, Patience::Little).await;
     for number in 0..3 {
         store.append(counted("seen", number)).await.unwrap();
     }
@@ -159,7 +168,7 @@ async fn a_dead_service_is_unavailable_to_readers() {
                 if dead.load(Ordering::Relaxed) { Fault::NeverAnswered } else { Fault::None }
             },
         );
-    let (_emulator, store, _) = open(plan, true).await;
+    let (_emulator, store, _) = open(plan, Patience::Little).await;
     is_dead.store(true, Ordering::Relaxed);
     let stream = super::support::stream("dead");
     let read = store.stream_info(&stream).await;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use annals_core::place::{ExpectedRevision, Revision};
-use annals_core::port::EventStore;
+use annals_core::port::EventStore as _;
 use annals_core::port::event_store::AppendError;
 use annals_store_dynamodb::{DynamoEventStore, DynamoOptions};
 use tokio::time::{Instant, timeout};

@@ -17,7 +17,7 @@ pub(crate) struct RandomIds;
 
 impl IdGenerator for RandomIds {
     fn next_uuid(&self) -> Uuid {
-        Uuid::now_v7()
+        Uuid::new_v4()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use annals_core::commit::{Commit, StreamReceipt};
+use annals_core::commit::{Commit, StreamAppend, StreamReceipt};
 use annals_core::event::NewEvent;
 use annals_core::id::EventId;
 use annals_core::place::Partition;
@@ -171,7 +171,7 @@ impl<'a> Splitting<'a> {
     fn counts(&self, piece: &Piece<'_>) -> Vec<usize> {
         let namespace = &self.group.namespace;
         // The parts of a head are counted as if every stream were a part, which they are at most.
-        let head = piece.is_home.then(|| self.head(&[], true));
+        let head = piece.is_home.then(|| self.largest_head());
         let first = self.item(piece, 0, (0, 0), head).write(namespace, piece.stream);
         let rest = self.item(piece, 1, (0, 0), None).write(namespace, piece.stream);
         let (mut room, rest_room) = (
@@ -194,37 +194,53 @@ impl<'a> Splitting<'a> {
         counts
     }
 
-    /// What the commit holds besides events. With `is_bound`, every list is as long as it can get.
-    fn head(&self, pieces: &[Piece<'_>], is_bound: bool) -> Head {
-        let is_simple = !is_bound
-            && matches!(self.commit.streams.as_slice(), [only] if only.stream == *self.home)
+    /// What the commit holds besides events.
+    fn head(&self, pieces: &[Piece<'_>]) -> Head {
+        let is_simple = matches!(self.commit.streams.as_slice(), [only] if only.stream == *self.home)
             && matches!(pieces, [only] if only.counts.len() == 1);
-        let part = |append: &annals_core::commit::StreamAppend| {
-            let before = self.group.tail(&append.stream);
-            let piece = pieces.iter().find(|piece| *piece.stream == append.stream);
-            Part {
-                stream: append.stream.clone(),
-                before: before.revision(),
-                events_count: count(&append.events),
-                items_before: before.place.before,
-                items_count: piece
-                    .map_or(0, |piece| u64::try_from(piece.counts.len()).unwrap_or(u64::MAX)),
-            }
-        };
-        let home_first = pieces.iter().find(|piece| piece.is_home);
-        let in_head =
-            home_first.and_then(|piece| piece.counts.first()).copied().unwrap_or_default();
-        let ids = self.commit.streams.iter().flat_map(|append| {
-            let skipped = if append.stream == *self.home { in_head } else { 0 };
-            append.events.iter().skip(skipped).filter_map(|event| event.id)
-        });
+        let head = self.largest_head();
+        let home = pieces.iter().find(|piece| piece.is_home);
+        let in_head = home.and_then(|piece| piece.counts.first()).copied().unwrap_or_default();
+        let parts = self.commit.streams.iter().map(|append| self.part(pieces, append));
+        Head {
+            parts: (!is_simple).then(|| parts.collect()),
+            other_ids: self.given_ids(in_head),
+            ..head
+        }
+    }
+
+    /// The head with every list as long as it can get, to tell how much room it takes.
+    fn largest_head(&self) -> Head {
+        let parts = self.commit.streams.iter().map(|append| self.part(&[], append));
         Head {
             command: self.commit.command.clone(),
-            parts: (!is_simple).then(|| self.commit.streams.iter().map(part).collect()),
+            parts: Some(parts.collect()),
             claims: self.commit.claims.clone(),
             releases: self.commit.releases.clone(),
-            other_ids: ids.collect::<Vec<EventId>>(),
+            other_ids: self.given_ids(0),
         }
+    }
+
+    fn part(&self, pieces: &[Piece<'_>], append: &StreamAppend) -> Part {
+        let before = self.group.tail(&append.stream);
+        let piece = pieces.iter().find(|piece| *piece.stream == append.stream);
+        let items_count = piece.map_or(0, |piece| piece.counts.len());
+        Part {
+            stream: append.stream.clone(),
+            before: before.revision(),
+            events_count: count(&append.events),
+            items_before: before.place.before,
+            items_count: u64::try_from(items_count).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Ids that a client gave, but to the first `skipped` events of the home.
+    fn given_ids(&self, skipped: usize) -> Vec<EventId> {
+        let ids = self.commit.streams.iter().flat_map(|append| {
+            let skipped = if append.stream == *self.home { skipped } else { 0 };
+            append.events.iter().skip(skipped).filter_map(|event| event.id)
+        });
+        ids.collect()
     }
 
     /// Item number `index` of a piece, with the events from `start` to `end` (exclusive).
@@ -262,7 +278,7 @@ impl<'a> Splitting<'a> {
         for (index, events_count) in piece.counts.iter().enumerate() {
             let end = start + events_count;
             let is_head = piece.is_home && index == 0;
-            let head = is_head.then(|| self.head(&self.pieces(), false));
+            let head = is_head.then(|| self.head(&self.pieces()));
             items.push(self.item(piece, index, (start, end), head));
             start = end;
         }
@@ -270,7 +286,7 @@ impl<'a> Splitting<'a> {
     }
 
     fn receipts(&self, pieces: &[Piece<'_>]) -> Vec<StreamReceipt> {
-        let receipt = |append: &annals_core::commit::StreamAppend| {
+        let receipt = |append: &StreamAppend| {
             let before = self.group.tail(&append.stream);
             let events_count = count(&append.events);
             let piece = pieces.iter().find(|piece| *piece.stream == append.stream);
