@@ -9,6 +9,7 @@ mod scaffold;
 mod serve;
 mod store;
 mod store_tools;
+mod tables;
 
 use std::path::Path;
 use std::process::{Command, Output};

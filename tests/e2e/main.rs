@@ -6,10 +6,10 @@
     reason = "a test ends where something is not as it must be, and sees the environment it runs in"
 )]
 
-mod bank;
+mod acceptance;
 mod cli;
+mod drivers;
 mod durability;
+mod hosts;
 mod plugins;
-mod projections;
-mod snapshots;
 mod support;

@@ -174,6 +174,11 @@ pub(crate) fn folder() -> (tempfile::TempDir, std::path::PathBuf) {
     (folder, data)
 }
 
+/// What asks a view to have reached the last event of a command's answer.
+pub(crate) fn reached(answer: &Value) -> String {
+    format!("position={}&partition={}", at(answer, "/position"), at(answer, "/partition"))
+}
+
 /// The part of a JSON answer at a pointer, as text.
 #[track_caller]
 pub(crate) fn at<'a>(body: &'a Value, pointer: &str) -> &'a Value {

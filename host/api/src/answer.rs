@@ -1,6 +1,6 @@
 //! Making responses.
 
-use annals_core::place::Position;
+use annals_core::place::{Partition, Position};
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
@@ -11,8 +11,9 @@ use crate::problem::Problem;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// How far a view was when it was read.
+/// How far a view was when it was read, in the partition that the header beside it names.
 const CHECKPOINT: HeaderName = HeaderName::from_static("annals-checkpoint");
+const PARTITION: HeaderName = HeaderName::from_static("annals-partition");
 
 /// 200 with `value` as JSON.
 pub(crate) fn json_response<T: Serialize>(value: &T) -> Result<Response, Problem> {
@@ -26,10 +27,16 @@ pub(crate) fn json_bytes(bytes: impl Into<Body>) -> Response {
     response
 }
 
-/// Adds how far a view was.
-pub(crate) fn with_checkpoint(mut response: Response, checkpoint: Option<Position>) -> Response {
+/// Adds how far a view was in a partition.
+pub(crate) fn with_checkpoint(
+    mut response: Response,
+    partition: Partition,
+    checkpoint: Option<Position>,
+) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(PARTITION, HeaderValue::from(partition.0));
     if let Some(position) = checkpoint {
-        response.headers_mut().insert(CHECKPOINT, HeaderValue::from(position.get()));
+        headers.insert(CHECKPOINT, HeaderValue::from(position.get()));
     }
     response
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annals_core::event::Origin;
 use annals_core::id::{CommandId, EventId};
 use annals_core::name::{CommandName, PluginName};
-use annals_core::place::{ActualRevision, Position, Revision};
+use annals_core::place::{ActualRevision, Partition, Position, Revision};
 use annals_engine::command::{CommandError, CommandOutcome, CommandRequest, OutcomeEvent, Verdict};
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -55,6 +55,7 @@ pub(crate) async fn run(
         command: CommandName::new(&command)?,
         data: bytes::Bytes::new(),
         command_id: headers::idempotency_key(&parts.headers)?,
+        id_is_new: false,
         expected: headers::if_revision(&parts.headers)?,
         origin: headers::origin(&parts.headers)?,
     };
@@ -70,6 +71,7 @@ pub(crate) async fn run(
 /// Runs a command; a rejection is a problem.
 pub(crate) async fn decide(api: &Api, mut wish: CommandRequest) -> Result<CommandOutcome, Problem> {
     // Made here when the client gave none, so that a failure can name the id to repeat it with.
+    wish.id_is_new = wish.command_id.is_none();
     let command_id =
         *wish.command_id.get_or_insert_with(|| CommandId::new(api.engine.ids().next_uuid()));
     let data = wish.data.clone();
@@ -119,7 +121,10 @@ pub(crate) struct CommandAccepted<'a> {
     /// The revision of its last event; null when it has none.
     #[schema(value_type = Option<u64>)]
     last_revision: Option<Revision>,
-    /// The position of its last event, to read views with; null when it has none.
+    /// The partition of the feed that the stream is in.
+    #[schema(value_type = u32)]
+    partition: Partition,
+    /// The position of its last event in the partition, to read views with; null when it has none.
     #[schema(value_type = Option<u64>)]
     position: Option<Position>,
     /// When it was recorded (RFC 3339).
@@ -146,6 +151,7 @@ impl<'a> CommandAccepted<'a> {
             revision: outcome.revision,
             first_revision: events.first().map(|event| event.revision),
             last_revision: events.last().map(|event| event.revision),
+            partition: outcome.partition,
             position: outcome.position,
             recorded_at: Time(outcome.recorded_at),
             is_repeat: outcome.is_repeat,

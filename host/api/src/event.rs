@@ -21,7 +21,9 @@ pub(crate) struct EventJson<'a> {
     stream: &'a str,
     /// Its place in the stream; 0 is the first.
     revision: u64,
-    /// Its place in the feed: compare and store it, never compute with it.
+    /// The partition of the feed that it is in.
+    partition: u32,
+    /// Its place in the partition: compare and store it, never compute with it.
     position: u64,
     /// What happened.
     r#type: &'a str,
@@ -68,6 +70,7 @@ impl<'a> EventJson<'a> {
             id: event.id,
             stream: event.stream.as_str(),
             revision: event.revision.get(),
+            partition: event.partition.0,
             position: event.position.get(),
             r#type: event.event_type.as_str(),
             schema_version: event.schema_version.0,

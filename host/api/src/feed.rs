@@ -23,9 +23,6 @@ use crate::request::headers;
 use crate::request::query::Query;
 use crate::stream::PAGE_EVENTS;
 
-/// The one partition that is served.
-const PARTITION: Partition = Partition::ZERO;
-
 /// Reads the feed of all events; with `accept: text/event-stream` it catches up, then follows.
 #[utoipa::path(
     get,
@@ -33,7 +30,8 @@ const PARTITION: Partition = Partition::ZERO;
     path = "/v1/events",
     tag = "events",
     params(
-        ("after" = Option<u64>, Query, description = "The position after which to begin (exclusive); the first event when absent."),
+        ("partition" = Option<u32>, Query, description = "Which partition of the feed; may be absent when the store has one."),
+        ("after" = Option<u64>, Query, description = "The position in the partition after which to begin (exclusive); the first event when absent."),
         ("category" = Option<String>, Query, description = "Only these categories, separated by commas. Absent: all but the host's own."),
         ("type" = Option<String>, Query, description = "Only these event types, separated by commas."),
         ("stream_prefix" = Option<String>, Query, description = "Only streams whose `category/id` starts with this."),
@@ -54,24 +52,25 @@ pub(crate) async fn read(
     if headers::wants_event_stream(request.headers()) {
         return sse::follow(api, &request);
     }
-    let known = ["after", "category", "type", "stream_prefix", "limit", "wait_ms"];
+    let known = ["partition", "after", "category", "type", "stream_prefix", "limit", "wait_ms"];
     let query = Query::parse(request.uri(), &known)?;
+    let partition = query.partition(api.engine.store().capabilities().partitions_count)?;
     let after = query.number("after")?.map(Position::new);
     let limit = query.limit(PAGE_EVENTS, api.options.page_events_max)?;
     let filter = query.feed_filter()?;
     let wait = query.wait(Duration::ZERO, api.options.wait_max)?;
-    let page = page(&api, after, &filter, limit, wait).await?;
+    let page = page(&api, (partition, after), &filter, limit, wait).await?;
     let events = Events(&page.events);
     let mut body = Vec::with_capacity(events.json_bytes());
     let (read_up_to, is_at_head) = (page.read_up_to, page.is_at_head);
-    json::write(&mut body, &FeedPageJson { events, read_up_to, is_at_head })?;
+    json::write(&mut body, &FeedPageJson { partition, events, read_up_to, is_at_head })?;
     Ok(json_bytes(body))
 }
 
 /// A page with at least one event, or what there was after waiting for one.
 async fn page(
     api: &Api,
-    after: Option<Position>,
+    (partition, after): (Partition, Option<Position>),
     filter: &FeedFilter,
     limit: usize,
     wait: Duration,
@@ -80,7 +79,7 @@ async fn page(
     let deadline = Instant::now() + wait;
     let mut after = after;
     loop {
-        let page = store.read_feed(PARTITION, after, filter, limit).await?;
+        let page = store.read_feed(partition, after, filter, limit).await?;
         let is_late = Instant::now() >= deadline || api.lifecycle.is_stopping();
         if !page.events.is_empty() || is_late {
             return Ok(page);
@@ -93,7 +92,7 @@ async fn page(
         }
         let news = async {
             tokio::select! {
-                news = store.wait_for_news(PARTITION, after) => news,
+                news = store.wait_for_news(partition, after) => news,
                 () = api.lifecycle.stopped() => Ok(()),
             }
         };
@@ -108,6 +107,9 @@ async fn page(
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FeedPage)]
 pub(crate) struct FeedPageJson<'a> {
+    /// The partition of the feed.
+    #[schema(value_type = u32)]
+    partition: Partition,
     /// The events, in order of position.
     #[schema(value_type = Vec<EventJson<'static>>)]
     events: Events<'a>,

@@ -9,6 +9,7 @@ use annals_engine::plugins::PluginStatus;
 use annals_engine::projection::{Phase, Progress};
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,9 +36,9 @@ pub(crate) async fn list(
     request: Request,
 ) -> Result<Response, Problem> {
     Query::none(request.uri())?;
-    let head = head(&api).await?;
+    let heads = heads(&api).await?;
     let plugins = api.engine.plugins();
-    let projections = plugins.iter().filter_map(|plugin| ProjectionJson::new(plugin, head));
+    let projections = plugins.iter().filter_map(|plugin| ProjectionJson::new(plugin, &heads));
     json_response(&ProjectionsJson { projections: projections.collect() })
 }
 
@@ -60,9 +61,9 @@ pub(crate) async fn show(
     Query::none(request.uri())?;
     let [name] = path::segments(request.uri(), 2)?;
     let name = PluginName::new(&name)?;
-    let head = head(&api).await?;
+    let heads = heads(&api).await?;
     let plugin = api.engine.plugin(&name);
-    let Some(projection) = plugin.as_ref().and_then(|plugin| ProjectionJson::new(plugin, head))
+    let Some(projection) = plugin.as_ref().and_then(|plugin| ProjectionJson::new(plugin, &heads))
     else {
         let known = api.engine.plugins();
         let known = known.iter().filter(|plugin| plugin.progress.is_some());
@@ -76,8 +77,11 @@ pub(crate) async fn show(
     json_response(&projection)
 }
 
-async fn head(api: &Api) -> Result<Option<Position>, Problem> {
-    Ok(api.engine.store().head(Partition::ZERO).await?)
+/// The heads of all partitions, in their order.
+async fn heads(api: &Api) -> Result<Vec<Option<Position>>, Problem> {
+    let store = api.engine.store();
+    let partitions = (0..store.capabilities().partitions_count).map(Partition);
+    Ok(try_join_all(partitions.map(|partition| store.head(partition))).await?)
 }
 
 /// The projections.
@@ -101,33 +105,49 @@ pub(crate) struct ProjectionJson<'a> {
     digest: Digest,
     /// Its tables.
     tables: Vec<&'a str>,
-    /// Every event up to here (inclusive) is in the view; null before the first.
-    #[schema(value_type = Option<u64>)]
-    checkpoint: Option<Position>,
-    /// The position of the newest event; null when there is none.
-    #[schema(value_type = Option<u64>)]
-    head: Option<Position>,
-    /// How many events it has handled since its first.
+    /// How far it is, in order of partition.
+    partitions: Vec<PartitionJson>,
+    /// How many events of all partitions it has handled since the first.
     events_count: u64,
-    /// `catching-up`, `caught-up`, `failing` or `stopped`.
+    /// `catching-up`, `caught-up`, `failing`, or `standing-by` while another host works on the view.
     phase: &'static str,
     /// How often it failed in a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<u32>,
 }
 
+/// How far a projection is in a partition of the feed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProjectionPartition)]
+pub(crate) struct PartitionJson {
+    /// The partition.
+    #[schema(value_type = u32)]
+    partition: Partition,
+    /// Every event of it up to here (inclusive) is in the view; null before the first.
+    #[schema(value_type = Option<u64>)]
+    checkpoint: Option<Position>,
+    /// The position of its newest event; null when there is none.
+    #[schema(value_type = Option<u64>)]
+    head: Option<Position>,
+}
+
 impl<'a> ProjectionJson<'a> {
     /// `None` for a plugin that is no projection.
-    fn new(status: &'a PluginStatus, head: Option<Position>) -> Option<Self> {
-        let Progress { checkpoint, events_count, phase } = status.progress.as_ref()?;
+    fn new(status: &'a PluginStatus, heads: &[Option<Position>]) -> Option<Self> {
+        let Progress { checkpoints, events_count, phase } = status.progress.as_ref()?;
+        let partitions = (0..).map(Partition).zip(checkpoints.iter().zip(heads));
+        let partitions = partitions.map(|(partition, (checkpoint, head))| PartitionJson {
+            partition,
+            checkpoint: *checkpoint,
+            head: *head,
+        });
         let (phase, attempts) = phase_of(phase);
         Some(Self {
             name: status.description.name.as_str(),
             version: &status.description.version,
             digest: status.digest,
             tables: status.description.tables.iter().map(|table| table.as_str()).collect(),
-            checkpoint: *checkpoint,
-            head,
+            partitions: partitions.collect(),
             events_count: *events_count,
             phase,
             attempts,
@@ -141,6 +161,6 @@ pub(crate) fn phase_of(phase: &Phase) -> (&'static str, Option<u32>) {
         Phase::CatchingUp => ("catching-up", None),
         Phase::CaughtUp => ("caught-up", None),
         Phase::Failing { attempts, .. } => ("failing", Some(*attempts)),
-        Phase::Stopped { .. } => ("stopped", None),
+        Phase::StandingBy => ("standing-by", None),
     }
 }

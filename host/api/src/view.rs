@@ -5,6 +5,7 @@ mod page_token;
 use std::sync::Arc;
 
 use annals_core::name::{PluginName, QueryName, TableName};
+use annals_core::place::{Partition, Position};
 use annals_core::port::state_store::Row;
 use annals_engine::view::RowRange;
 use axum::extract::{Request, State};
@@ -35,11 +36,12 @@ const PAGE_ROWS: usize = 100;
         ("projection" = String, Path, description = "The projection."),
         ("table" = String, Path, description = "One of its tables."),
         ("key" = String, Path, description = "The row's key; bytes that are not text are percent-encoded."),
-        ("position" = Option<u64>, Query, description = "Wait until the view has reached this position."),
+        ("position" = Option<u64>, Query, description = "Wait until the view has reached this position of `partition`."),
+        ("partition" = Option<u32>, Query, description = "The partition of `position`, and of `annals-checkpoint` in the answer; may be absent when the store has one."),
         ("wait_ms" = Option<u64>, Query, description = "How long to wait for it; 5000 when absent."),
     ),
     responses(
-        (status = 200, description = "The row. `annals-checkpoint` is the position the view had reached.", body = RowJson<'static>),
+        (status = 200, description = "The row. `annals-checkpoint` is the position the view had reached in the partition that `annals-partition` names.", body = RowJson<'static>),
         (status = 504, description = "The view did not reach `position` in time.", body = ProblemDocument, content_type = "application/problem+json"),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     ),
@@ -49,8 +51,8 @@ pub(crate) async fn row(
     request: Request,
 ) -> Result<Response, Problem> {
     let uri = request.uri();
-    let query = Query::parse(uri, &["position", "wait_ms"])?;
-    let wait = query.wait_for(&api.options)?;
+    let query = Query::parse(uri, &["position", "partition", "wait_ms"])?;
+    let (partition, wait) = query.wait_for(&api.options, partitions_count(&api))?;
     let [projection, table] = path::segments(uri, 2)?;
     let (projection, table) = (PluginName::new(&projection)?, TableName::new(&table)?);
     let key = path::segment_bytes(uri, 4);
@@ -63,10 +65,14 @@ pub(crate) async fn row(
                  give the `position` of the command that makes it."
             ),
         );
-        return Err(problem.with("checkpoint", answer.checkpoint.map(|position| position.get())));
+        let Some(partition) = partition else { return Err(problem) };
+        let checkpoint = checkpoint(&answer.checkpoints, partition).map(Position::get);
+        return Err(problem
+            .with("partition", Some(u64::from(partition.0)))
+            .with("checkpoint", checkpoint));
     };
     let response = json_response(&RowJson::new(&key, &value))?;
-    Ok(with_checkpoint(response, answer.checkpoint))
+    Ok(with_reached(response, partition, &answer.checkpoints))
 }
 
 /// Lists rows of a view.
@@ -81,7 +87,8 @@ pub(crate) async fn row(
         ("prefix" = Option<String>, Query, description = "Only rows whose key starts with this."),
         ("limit" = Option<u64>, Query, description = "Most rows to return; 100 when absent."),
         ("page" = Option<String>, Query, description = "The `next_page` of the page before."),
-        ("position" = Option<u64>, Query, description = "Wait until the view has reached this position."),
+        ("position" = Option<u64>, Query, description = "Wait until the view has reached this position of `partition`."),
+        ("partition" = Option<u32>, Query, description = "The partition of `position`, and of `annals-checkpoint` in the answer; may be absent when the store has one."),
         ("wait_ms" = Option<u64>, Query, description = "How long to wait for it; 5000 when absent."),
     ),
     responses(
@@ -95,8 +102,9 @@ pub(crate) async fn rows(
     request: Request,
 ) -> Result<Response, Problem> {
     let uri = request.uri();
-    let query = Query::parse(uri, &["prefix", "limit", "page", "position", "wait_ms"])?;
-    let wait = query.wait_for(&api.options)?;
+    let query =
+        Query::parse(uri, &["prefix", "limit", "page", "position", "partition", "wait_ms"])?;
+    let (partition, wait) = query.wait_for(&api.options, partitions_count(&api))?;
     let limit = query.limit(PAGE_ROWS, api.options.page_rows_max)?;
     let after = query.text("page").map(page_token::read).transpose()?;
     let [projection, table] = path::segments(uri, 2)?;
@@ -108,7 +116,7 @@ pub(crate) async fn rows(
         rows: Rows(&answer.value.rows),
         next_page: answer.value.next_after.map(|key| page_token::of(&key)),
     })?;
-    Ok(with_checkpoint(response, answer.checkpoint))
+    Ok(with_reached(response, partition, &answer.checkpoints))
 }
 
 /// Asks a projection a named question; the answer is what the projection says.
@@ -120,7 +128,8 @@ pub(crate) async fn rows(
     params(
         ("projection" = String, Path, description = "The projection."),
         ("query" = String, Path, description = "The question."),
-        ("position" = Option<u64>, Query, description = "Wait until the view has reached this position."),
+        ("position" = Option<u64>, Query, description = "Wait until the view has reached this position of `partition`."),
+        ("partition" = Option<u32>, Query, description = "The partition of `position`, and of `annals-checkpoint` in the answer; may be absent when the store has one."),
         ("wait_ms" = Option<u64>, Query, description = "How long to wait for it; 5000 when absent."),
     ),
     request_body(content = Option<serde_json::Value>, description = "The parameters; an empty body counts as `{}`."),
@@ -135,8 +144,8 @@ pub(crate) async fn query(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let parameters = Query::parse(&parts.uri, &["position", "wait_ms"])?;
-    let wait = parameters.wait_for(&api.options)?;
+    let parameters = Query::parse(&parts.uri, &["position", "partition", "wait_ms"])?;
+    let (partition, wait) = parameters.wait_for(&api.options, partitions_count(&api))?;
     let [projection, _, question] = path::segments(&parts.uri, 2)?;
     let (projection, question) = (PluginName::new(&projection)?, QueryName::new(&question)?);
     let whole = body::read_json(&api, &parts.headers, body).await?;
@@ -145,7 +154,29 @@ pub(crate) async fn query(
     }
     let asked = api.engine.view_query(&projection, &question, whole.bytes.clone(), wait);
     let answer = asked.await?;
-    Ok(with_checkpoint(json_bytes(answer.value), answer.checkpoint))
+    Ok(with_reached(json_bytes(answer.value), partition, &answer.checkpoints))
+}
+
+fn partitions_count(api: &Api) -> u32 {
+    api.engine.store().capabilities().partitions_count
+}
+
+/// Adds how far the view was in a partition, if the client has named one.
+fn with_reached(
+    response: Response,
+    partition: Option<Partition>,
+    checkpoints: &[Option<Position>],
+) -> Response {
+    match partition {
+        Some(partition) => with_checkpoint(response, partition, checkpoint(checkpoints, partition)),
+        None => response,
+    }
+}
+
+/// The checkpoint of a partition among those of all.
+fn checkpoint(checkpoints: &[Option<Position>], partition: Partition) -> Option<Position> {
+    let index = usize::try_from(partition.0).unwrap_or(usize::MAX);
+    checkpoints.get(index).copied().flatten()
 }
 
 /// A row of a view.

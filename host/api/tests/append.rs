@@ -30,6 +30,7 @@ async fn appends_events_that_no_plugin_knows() {
         "revision": 0,
         "first_revision": 0,
         "last_revision": 0,
+        "partition": 0,
         "position": 0,
         "recorded_at": NOW,
     });
@@ -42,6 +43,7 @@ async fn appends_events_that_no_plugin_knows() {
             "id": id,
             "stream": "note/n1",
             "revision": 0,
+            "partition": 0,
             "position": 0,
             "type": "note-taken",
             "schema_version": 3,

@@ -62,7 +62,7 @@ async fn answers_each_line_as_the_command_alone_would_be() {
         json!({
             "line": 1, "status": 200, "command_id": id, "stream": "account/a1",
             "outcome": "accepted", "revision": 0, "first_revision": null, "last_revision": null,
-            "position": null, "recorded_at": NOW, "is_repeat": false, "events": [],
+            "partition": 0, "position": null, "recorded_at": NOW, "is_repeat": false, "events": [],
         })
     );
     assert_eq!(

@@ -60,7 +60,7 @@ impl Message {
     }
 
     fn caught_up(position: Option<u64>) -> Self {
-        let data = Some(json!({"position": position}));
+        let data = Some(json!({"partition": 0, "position": position}));
         Self { id: position, event: Some("caught-up".to_owned()), data, comment: None }
     }
 

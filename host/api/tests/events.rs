@@ -74,7 +74,7 @@ async fn waits_for_an_event_that_fits() {
     assert_eq!(positions(&waiting.await.json()), [1]);
 
     let nothing = host.get("/v1/events?after=1&wait_ms=1").await.json();
-    assert_eq!(nothing, json!({"events": [], "read_up_to": 1, "is_at_head": true}));
+    assert_eq!(nothing, json!({"partition": 0, "events": [], "read_up_to": 1, "is_at_head": true}));
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_wait_ends_when_the_host_stops() {
     assert!(is_pending(&mut waiting));
     host.lifecycle.stop();
     let page = waiting.await.json();
-    assert_eq!(page, json!({"events": [], "read_up_to": null, "is_at_head": true}));
+    assert_eq!(page, json!({"partition": 0, "events": [], "read_up_to": null, "is_at_head": true}));
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod events;
 mod health;
 mod limits;
 mod openapi;
+mod partitions;
 mod plugins;
 mod requests;
 mod streams;

@@ -109,8 +109,7 @@ async fn shows_how_far_projections_are() {
             "version": "1.0.0",
             "digest": Digest::of(b"account-balances 1.0.0").to_string(),
             "tables": ["balances", "traces"],
-            "checkpoint": position,
-            "head": position,
+            "partitions": [{"partition": 0, "checkpoint": position, "head": position}],
             "events_count": 1,
         })
     );

@@ -7,12 +7,14 @@ mod misbehaving;
 mod probe;
 mod runtime;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use annals_api::{ApiOptions, Lifecycle};
 use annals_bus_local::LocalBus;
 use annals_core::id::{IdGenerator, StoreId};
+use annals_core::stream::StreamId;
 use annals_core::time::{Clock, Timestamp};
 use annals_engine::{Engine, EngineOptions, Ports};
 use annals_store_memory::{MemoryBlobStore, MemoryEventStore, MemoryStateStores};
@@ -35,6 +37,8 @@ pub(crate) use probe::{Fault, ProbeStore};
 pub(crate) struct Setup {
     pub(crate) api: ApiOptions,
     pub(crate) engine: EngineOptions,
+    /// How many partitions the store has; 1 when 0.
+    pub(crate) partitions_count: u32,
 }
 
 /// A running host.
@@ -92,7 +96,10 @@ impl Host {
         let mut setup = Setup::default();
         change(&mut setup);
         let gate = Arc::new(Gate::default());
-        let store = Arc::new(ProbeStore::new(MemoryEventStore::new(StoreId::new(Uuid::nil()))));
+        let partitions_count = NonZeroU32::new(setup.partitions_count).unwrap_or(NonZeroU32::MIN);
+        let store_id = StoreId::new(Uuid::nil());
+        let store = MemoryEventStore::with_partitions(store_id, partitions_count);
+        let store = Arc::new(ProbeStore::new(store));
         let ports = Ports {
             store: Arc::clone(&store) as _,
             states: Arc::new(MemoryStateStores::new()),
@@ -148,6 +155,12 @@ impl Host {
         let answer = self.post(&uri, &body).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         answer.json()["position"].as_u64().unwrap()
+    }
+
+    /// The partition that a stream is in.
+    pub(crate) fn partition_of(&self, stream: &str) -> u32 {
+        let stream = StreamId::parse(stream).unwrap();
+        self.engine.store().capabilities().partition_of(&stream).0
     }
 }
 

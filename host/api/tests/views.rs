@@ -32,6 +32,7 @@ async fn a_row_can_be_read_right_after_its_command() {
         let expected = json!({"key": format!("a{n}"), "value": {"balance_cents": n}});
         assert_eq!((row.status.as_u16(), row.json()), (200, expected));
         assert_eq!(row.header("annals-checkpoint"), Some(position.to_string().as_str()));
+        assert_eq!(row.header("annals-partition"), Some("0"));
     }
 }
 
@@ -50,6 +51,7 @@ async fn a_position_that_is_not_reached_is_told_with_the_checkpoint() {
                 "code": "not-reached",
                 "detail": format!("Projection `account-balances` did not reach position {ahead} \
                     within 1 ms. Ask again, or wait longer with `wait_ms`."),
+                "partition": 0,
                 "position": ahead,
                 "checkpoint": position,
                 "phase": "caught-up",
@@ -153,6 +155,7 @@ async fn what_is_not_there_is_named() {
             "code": "unknown-row",
             "detail": "Table `balances` of projection `account-balances` has no such row. Check \
                 the key, or give the `position` of the command that makes it.",
+            "partition": 0,
             "checkpoint": position,
         }),
     );

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use annals_core::error::ErrorChain;
 use annals_daemon::StartError;
 use annals_daemon::config::ConfigError;
+use annals_daemon::tables::TablesError;
 use annals_sdk_build::BuildError;
 
 /// Whose fault a failure is.
@@ -86,6 +87,14 @@ impl From<ConfigError> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
+        let fault = if error.is_the_users() { Fault::Yours } else { Fault::Ours };
+        let hint = error.hint().map(str::to_owned);
+        Self { hint, ..Self::of(fault, &error) }
+    }
+}
+
+impl From<TablesError> for Failure {
+    fn from(error: TablesError) -> Self {
         let fault = if error.is_the_users() { Fault::Yours } else { Fault::Ours };
         let hint = error.hint().map(str::to_owned);
         Self { hint, ..Self::of(fault, &error) }

@@ -1,6 +1,7 @@
-//! `annals store`: tools for the store of a data folder.
+//! `annals store`: tools for the store of a data folder, or of tables on DynamoDB.
 //!
 //! ```text
+//! create.rs  describe.rs  delete.rs    the tables
 //! verify.rs  backup.rs  restore.rs     copies and checks
 //! repair.rs  rewrite.rs                changes to what was recorded, with the consent of consent.rs
 //! export.rs  import.rs                 a store as text
@@ -8,6 +9,9 @@
 
 mod backup;
 mod consent;
+mod create;
+mod delete;
+mod describe;
 mod export;
 mod import;
 mod progress;
@@ -16,6 +20,7 @@ mod repair;
 mod replace_event;
 mod restore;
 mod rewrite;
+mod tables;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -27,9 +32,12 @@ use annals_daemon::{Config, StartError};
 use crate::failure::{Failure, Fault};
 use crate::output::Output;
 
-/// Look after the store of a data folder
+/// Look after a store
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum StoreCommand {
+    Create(create::CreateArgs),
+    Describe(describe::DescribeArgs),
+    Delete(delete::DeleteArgs),
     Verify(verify::VerifyArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
@@ -43,6 +51,9 @@ pub(crate) enum StoreCommand {
 /// Runs the command.
 pub(crate) fn run(command: StoreCommand, output: &mut Output) -> Result<(), Failure> {
     match command {
+        StoreCommand::Create(args) => create::run(&args, output),
+        StoreCommand::Describe(args) => describe::run(&args, output),
+        StoreCommand::Delete(args) => delete::run(&args, output),
         StoreCommand::Verify(args) => verify::run(&args, output),
         StoreCommand::Backup(args) => backup::run(&args, output),
         StoreCommand::Restore(args) => restore::run(&args, output),

@@ -98,6 +98,10 @@ struct WaitArgs {
     #[arg(long, value_name = "POSITION")]
     position: Option<u64>,
 
+    /// The partition of the position, which commands print; needed when the store has several
+    #[arg(long, value_name = "PARTITION", requires = "position")]
+    partition: Option<u32>,
+
     /// Wait for it at most so many milliseconds
     #[arg(long, value_name = "MS", requires = "position")]
     wait_ms: Option<u64>,
@@ -105,7 +109,8 @@ struct WaitArgs {
 
 impl WaitArgs {
     fn add_to(self, path: ApiPath) -> ApiPath {
-        path.query("position", self.position).query("wait_ms", self.wait_ms)
+        let path = path.query("position", self.position).query("partition", self.partition);
+        path.query("wait_ms", self.wait_ms)
     }
 }
 

@@ -5,19 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_bus_local::LocalBus;
 use annals_core::durability::DurabilityLost;
-use annals_core::id::{IdGenerator as _, StoreId};
-use annals_core::port::{GuestRuntime, StateStores};
+use annals_core::port::GuestRuntime;
 use annals_core::time::Clock;
 use annals_engine::{Engine, Ports};
 use annals_runtime::{CompileCacheOptions, RuntimeOptions, WasmtimeRuntime};
-use annals_store_local::{LocalEventStore, LocalStore};
-use annals_store_memory::{MemoryBlobStore, MemoryEventStore, MemoryStateStores};
+use annals_store_local::LocalEventStore;
 
+use crate::bus::{self, Hearing};
 use crate::config::{Config, StoreDriver};
 use crate::error::StartError;
 use crate::ids::random_key;
+use crate::stores::Stores;
 use crate::{RandomIds, SystemClock, options};
 
 /// An engine and everything it needs, without a network.
@@ -26,6 +25,8 @@ pub struct Assembly {
     engine: Arc<Engine>,
     /// The log, when it is one that can fail.
     log: Option<Arc<LocalEventStore>>,
+    // Kept for as long as the store wants to hear what other hosts wrote.
+    _hearing: Option<Hearing>,
 }
 
 impl Assembly {
@@ -34,22 +35,24 @@ impl Assembly {
     /// # Errors
     /// [`StartError`].
     pub async fn open(config: &Config) -> Result<Self, StartError> {
-        let opened = config.clone();
-        let stores = tokio::task::spawn_blocking(move || Stores::open(&opened)).await;
-        let stores = stores.map_err(|error| StartError::Interrupted { source: error })??;
+        let stores = Stores::open(config).await?;
+        let bus = bus::open(config, stores.events.store_id()).await?;
+        let hearing = stores.remote.map(|store| Hearing::start(&*bus, store));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let cache = stores.log.is_some().then(|| config.store.data.join("cache"));
+        // Compiled plugins are kept on this machine wherever the plugins themselves are.
+        let is_kept = config.store.driver != StoreDriver::Memory;
+        let cache = is_kept.then(|| config.store.data.join("cache"));
         let ports = Ports {
             store: stores.events,
             states: stores.states,
             blobs: stores.blobs,
-            bus: Arc::new(LocalBus::new()),
+            bus,
             runtime: runtime(config, cache.as_deref(), Arc::clone(&clock))?,
             clock,
             ids: Arc::new(RandomIds),
         };
         let engine = Engine::start(ports, options::engine(config)).await?;
-        Ok(Self { engine: Arc::new(engine), log: stores.log })
+        Ok(Self { engine: Arc::new(engine), log: stores.log, _hearing: hearing })
     }
 
     /// The engine.
@@ -121,32 +124,4 @@ fn runtime(
         .map(|folder| CompileCacheOptions { folder: folder.to_owned(), fresh_key: random_key() });
     let options = RuntimeOptions { limits: options::runtime(config), compile_cache, clock };
     Ok(Arc::new(WasmtimeRuntime::new(options)?))
-}
-
-struct Stores {
-    events: Arc<dyn annals_core::port::EventStore>,
-    states: Arc<dyn StateStores>,
-    blobs: Arc<dyn annals_core::port::BlobStore>,
-    log: Option<Arc<LocalEventStore>>,
-}
-
-impl Stores {
-    fn open(config: &Config) -> Result<Self, StartError> {
-        match config.store.driver {
-            StoreDriver::Memory => Ok(Self {
-                events: Arc::new(MemoryEventStore::new(StoreId::new(RandomIds.next_uuid()))),
-                states: Arc::new(MemoryStateStores::new()),
-                blobs: Arc::new(MemoryBlobStore::new()),
-                log: None,
-            }),
-            StoreDriver::Local => {
-                let settings = &config.store;
-                let opened =
-                    LocalStore::open_with(&settings.data, &RandomIds, options::log(settings))?;
-                let LocalStore { events, states, blobs, .. } = opened;
-                let log = Some(Arc::clone(&events));
-                Ok(Self { events, states, blobs, log })
-            }
-        }
-    }
 }

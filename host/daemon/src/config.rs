@@ -15,16 +15,20 @@ mod areas;
 mod choice;
 mod environment;
 mod reference;
+mod remote;
 mod source;
 mod value;
 
 use std::fmt::Write as _;
 
 pub use area::{Area, Entry, variable};
-pub use areas::{Api, Engine, Limits, Log, PORT, Projections, Server, Shutdown, Store};
-pub use choice::{LogFilter, LogFormat, ShardsCount, StoreDriver};
+pub use areas::{
+    Api, Bus, Dynamodb, Engine, Limits, Log, PORT, Projections, Redis, Server, Shutdown, Store,
+};
+pub use choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
 pub use environment::Environment;
 pub use reference::reference;
+pub use remote::{Endpoint, OperationWait, RedisUrl, RegionName, TablePrefix};
 pub use source::{CONFIG_FILE, ConfigError, ConfigSource, Loaded, Origin};
 pub use value::{BadValue, ByteCount, SegmentBytes, Setting, duration_text};
 
@@ -37,6 +41,12 @@ pub struct Config {
     pub api: Api,
     /// Where things are kept.
     pub store: Store,
+    /// The tables on DynamoDB.
+    pub dynamodb: Dynamodb,
+    /// How news travels.
+    pub bus: Bus,
+    /// The Redis that it may travel over.
+    pub redis: Redis,
     /// How commands are run.
     pub engine: Engine,
     /// How events become views.
@@ -50,7 +60,7 @@ pub struct Config {
 }
 
 /// How many areas there are.
-const AREAS_COUNT: usize = 8;
+const AREAS_COUNT: usize = 11;
 
 impl Config {
     /// All areas, in the order of the documentation.
@@ -60,6 +70,9 @@ impl Config {
             &self.server,
             &self.api,
             &self.store,
+            &self.dynamodb,
+            &self.bus,
+            &self.redis,
             &self.engine,
             &self.projections,
             &self.limits,
@@ -73,6 +86,9 @@ impl Config {
             &mut self.server,
             &mut self.api,
             &mut self.store,
+            &mut self.dynamodb,
+            &mut self.bus,
+            &mut self.redis,
             &mut self.engine,
             &mut self.projections,
             &mut self.limits,

@@ -2,8 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
+use annals_core::port::state_store::StateError;
 use annals_runtime::RuntimeError;
+use annals_store_dynamodb::TableError;
 use annals_store_local::maintenance::InterruptedTask;
 use annals_store_local::{LogError, OpenError};
 
@@ -35,6 +38,27 @@ pub enum StartError {
     /// The engine does not start.
     #[error(transparent)]
     Engine(#[from] annals_engine::StartError),
+    /// DynamoDB cannot be asked.
+    #[error(transparent)]
+    Dynamodb(#[from] annals_store_dynamodb::ConnectError),
+    /// The tables cannot be used.
+    #[error(transparent)]
+    Tables(#[from] TableError),
+    /// The state in the tables cannot be opened.
+    #[error("the state in the tables cannot be opened")]
+    State(#[source] StateError),
+    /// Redis cannot be asked.
+    #[error(transparent)]
+    Redis(#[from] annals_bus_redis::ConnectError),
+    /// The file of `redis.ca_file` cannot be read.
+    #[error("failed to read the certificates `{}`", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        #[source]
+        source: io::Error,
+    },
     /// Opening the stores ended early.
     #[error("opening the stores ended early")]
     Interrupted {
@@ -61,6 +85,13 @@ impl StartError {
                 Some("ports below 1024 are for privileged programs: choose one above")
             }
             Self::Store(error) => open_hint(error),
+            Self::Tables(TableError::Unavailable(_)) | Self::State(_) => Some(
+                "check the address, the region and the credentials: docs/guide/dynamodb.md says \
+                 where they come from",
+            ),
+            Self::Redis(_) | Self::Certificates { .. } => {
+                Some("correct the area `[redis]` of the configuration")
+            }
             _ => None,
         }
     }
@@ -75,9 +106,14 @@ impl StartError {
     #[must_use]
     pub fn is_the_users(&self) -> bool {
         match self {
-            Self::PublicAddress { .. } | Self::Listen { .. } => true,
+            Self::PublicAddress { .. }
+            | Self::Listen { .. }
+            | Self::Dynamodb(_)
+            | Self::Redis(_)
+            | Self::Certificates { .. } => true,
+            Self::Tables(error) => error.is_the_users(),
             Self::Store(error) => open_is_the_users(error),
-            Self::Runtime(_) | Self::Engine(_) | Self::Interrupted { .. } => false,
+            Self::Runtime(_) | Self::Engine(_) | Self::State(_) | Self::Interrupted { .. } => false,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! them.
 
 mod assembly;
+mod bus;
 mod clock;
 pub mod config;
 mod error;
@@ -22,7 +23,8 @@ pub mod maintenance;
 mod options;
 mod server;
 mod signals;
-mod store_folder;
+mod stores;
+pub mod tables;
 pub mod transfer;
 
 pub use assembly::{Assembly, inspector};
@@ -33,4 +35,4 @@ pub use host::Host;
 pub use ids::RandomIds;
 pub use inspection::{DataFolder, is_free, look_into};
 pub use signals::StopSignals;
-pub use store_folder::{WhenAbsent, open_event_store};
+pub use stores::{WhenAbsent, open_event_store};

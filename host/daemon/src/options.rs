@@ -4,11 +4,13 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use annals_api::ApiOptions;
+use annals_bus_redis::RedisOptions;
 use annals_engine::{EngineOptions, Placement};
 use annals_runtime::RuntimeLimits;
+use annals_store_dynamodb::DynamoOptions;
 use annals_store_local::LogOptions;
 
-use crate::config::{Config, Store};
+use crate::config::{Config, Dynamodb, Redis, Store};
 
 /// The engine's options.
 pub(crate) fn engine(config: &Config) -> EngineOptions {
@@ -27,8 +29,17 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         batch_writes_max: projections.batch_writes_max.get(),
         projection_retry_wait: projections.retry_wait,
         projection_retry_wait_max: projections.retry_wait_max,
+        standby_check_every: projections.standby_check_every,
+        standby_takeover_after: projections.standby_takeover_after,
         queries_in_flight_max: engine.queries_in_flight_max.get(),
+        relay_page_events_max: config.bus.page_events_max.get(),
+        // What a stream can keep is all that it is worth being given.
+        relay_tail_events_max: config.redis.stream_entries_max.get(),
+        relay_check_every: config.bus.check_every,
+        relay_retry_wait: config.bus.retry_wait,
+        relay_retry_wait_max: config.bus.retry_wait_max,
         placement: Placement::Threads,
+        ..EngineOptions::default()
     }
 }
 
@@ -38,6 +49,33 @@ pub(crate) fn log(store: &Store) -> LogOptions {
         segment_bytes: store.segment_bytes.get(),
         index_cache_bytes_max: store.index_cache_bytes_max.bytes(),
         filter_bytes_max: store.filter_bytes_max.bytes(),
+    }
+}
+
+/// How DynamoDB is reached.
+pub(crate) fn dynamodb(settings: &Dynamodb) -> DynamoOptions {
+    DynamoOptions {
+        region: settings.region.as_ref().map(|region| region.as_str().to_owned()),
+        endpoint: settings.endpoint.as_ref().map(|endpoint| endpoint.as_str().to_owned()),
+        request_wait_max: settings.request_wait_max,
+        operation_wait_max: settings.operation_wait_max.get(),
+        retry_wait: settings.retry_wait,
+        retry_wait_max: settings.retry_wait_max,
+        ..DynamoOptions::new(settings.prefix.as_str())
+    }
+}
+
+/// How Redis is reached. `ca_certificates` is what `redis.ca_file` holds.
+pub(crate) fn redis(settings: &Redis, ca_certificates: Option<Vec<u8>>) -> RedisOptions {
+    RedisOptions {
+        ca_certificates,
+        stream_entries_max: settings.stream_entries_max,
+        event_bytes_max: settings.event_bytes_max.get(),
+        connect_wait_max: settings.connect_wait_max,
+        response_wait_max: settings.response_wait_max,
+        reconnect_wait: settings.reconnect_wait,
+        reconnect_wait_max: settings.reconnect_wait_max,
+        ..RedisOptions::new(settings.url.secret())
     }
 }
 
@@ -86,5 +124,71 @@ pub(crate) fn api(config: &Config) -> ApiOptions {
         heartbeat: api.heartbeat,
         ready_wait_max: api.ready_wait_max,
         retry_after: api.retry_after,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::ConfigSource;
+
+    #[test]
+    fn settings_reach_the_options_of_remote_drivers() {
+        // Guards settings that would be read and not be in force: defaults, and every one changed.
+        let same = |one: String, other: String| assert_eq!(one, other);
+        let defaults = dynamodb(&Dynamodb::default());
+        same(format!("{defaults:?}"), format!("{:?}", DynamoOptions::new("annals")));
+        let config = changed();
+        let wait = Duration::from_millis;
+        let expected = DynamoOptions {
+            region: Some("eu-central-1".to_owned()),
+            endpoint: Some("http://127.0.0.1:8000".to_owned()),
+            request_wait_max: wait(1),
+            operation_wait_max: wait(2),
+            retry_wait: wait(3),
+            retry_wait_max: wait(4),
+            ..DynamoOptions::new("team")
+        };
+        same(format!("{:?}", dynamodb(&config.dynamodb)), format!("{expected:?}"));
+
+        let defaults = redis(&Redis::default(), None);
+        assert!(defaults == RedisOptions::new("redis://127.0.0.1:6379"));
+        let expected = RedisOptions {
+            ca_certificates: Some(b"pem".to_vec()),
+            stream_entries_max: NonZeroU64::MIN,
+            event_bytes_max: 5,
+            connect_wait_max: wait(6),
+            response_wait_max: wait(7),
+            reconnect_wait: wait(8),
+            reconnect_wait_max: wait(9),
+            ..RedisOptions::new("rediss://:secret@host")
+        };
+        assert!(redis(&config.redis, Some(b"pem".to_vec())) == expected);
+    }
+
+    fn changed() -> Config {
+        let variables = [
+            ("ANNALS_DYNAMODB_PREFIX", "team"),
+            ("ANNALS_DYNAMODB_REGION", "eu-central-1"),
+            ("ANNALS_DYNAMODB_ENDPOINT", "http://127.0.0.1:8000"),
+            ("ANNALS_DYNAMODB_REQUEST_WAIT_MAX", "1ms"),
+            ("ANNALS_DYNAMODB_OPERATION_WAIT_MAX", "2ms"),
+            ("ANNALS_DYNAMODB_RETRY_WAIT", "3ms"),
+            ("ANNALS_DYNAMODB_RETRY_WAIT_MAX", "4ms"),
+            ("ANNALS_REDIS_URL", "rediss://:secret@host"),
+            ("ANNALS_REDIS_STREAM_ENTRIES_MAX", "1"),
+            ("ANNALS_REDIS_EVENT_BYTES_MAX", "5"),
+            ("ANNALS_REDIS_CONNECT_WAIT_MAX", "6ms"),
+            ("ANNALS_REDIS_RESPONSE_WAIT_MAX", "7ms"),
+            ("ANNALS_REDIS_RECONNECT_WAIT", "8ms"),
+            ("ANNALS_REDIS_RECONNECT_WAIT_MAX", "9ms"),
+        ];
+        let environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let source = ConfigSource { environment: environment.collect(), ..ConfigSource::default() };
+        Config::load(&source).unwrap().config
     }
 }

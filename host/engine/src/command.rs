@@ -7,7 +7,7 @@ use annals_core::error::DriverError;
 use annals_core::event::{Origin, SchemaVersion};
 use annals_core::id::{CommandId, EventId};
 use annals_core::name::{CommandName, EventType, PluginName};
-use annals_core::place::{ActualRevision, ExpectedRevision, Position, Revision};
+use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Position, Revision};
 use annals_core::port::event_store::SizeLimit;
 use annals_core::port::guest::GuestFailure;
 use annals_core::stream::StreamId;
@@ -27,6 +27,9 @@ pub struct CommandRequest {
     pub data: Bytes,
     /// The id by which a repeat is recognised; `None`: made by the host.
     pub command_id: Option<CommandId>,
+    /// Whether the caller has just made `command_id`, so that nobody can have sent it before: then
+    /// nobody looks for a first outcome. Of no matter without an id.
+    pub id_is_new: bool,
     /// What the sender believes about the stream.
     pub expected: ExpectedRevision,
     /// Who and what led to it. Without correlation id, the command id becomes it.
@@ -42,7 +45,9 @@ pub struct CommandOutcome {
     pub stream: StreamId,
     /// Where the stream ended after it.
     pub revision: ActualRevision,
-    /// The position of its last event; `None` when it has none.
+    /// The partition of the stream.
+    pub partition: Partition,
+    /// The position of its last event in the partition; `None` when it has none.
     pub position: Option<Position>,
     /// When it was recorded.
     pub recorded_at: Timestamp,

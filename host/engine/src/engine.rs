@@ -17,15 +17,16 @@ use annals_core::stream::StreamId;
 use annals_core::time::Clock;
 use annals_core::{id, json::InvalidJson};
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::catalog::{ActiveAggregate, Catalog};
 use crate::command::{CommandError, CommandOutcome, CommandRequest};
 use crate::options::EngineOptions;
 use crate::plugins::{
-    InstallError, InstallOutcome, PluginStatus, Registry, RegistryPorts, RestoreError,
+    Follower, InstallError, InstallOutcome, PluginStatus, Registry, RegistryPorts, RestoreError,
 };
 use crate::projection::{Projection, ProjectionPorts, Tables};
+use crate::relay::{Relay, RelayPorts, RelayProgress};
 use crate::shard::{Job, Reply, Shard, ShardContext, Work};
 use crate::snapshot::Snapshots;
 use crate::state::{self, AggregateState, StateError};
@@ -63,6 +64,12 @@ pub enum StartError {
     /// There is no thread for a shard.
     #[error("a shard cannot start")]
     Shard(#[source] std::io::Error),
+    /// There is no thread that follows the plugin registry.
+    #[error("following the plugin registry cannot start")]
+    Follower(#[source] std::io::Error),
+    /// There is no thread for the relay.
+    #[error("the relay to the bus cannot start")]
+    Relay(#[source] std::io::Error),
 }
 
 /// The one namespace of this version.
@@ -72,7 +79,9 @@ const NAMESPACE: &str = "default";
 #[derive(Debug)]
 pub struct Engine {
     context: Arc<ShardContext>,
-    registry: Registry,
+    registry: Arc<Registry>,
+    follower: Follower,
+    relay: Relay,
     // Emptied when the engine stops.
     shards: Mutex<Vec<Shard>>,
     senders: Vec<crate::shard::JobSender>,
@@ -97,7 +106,13 @@ impl Engine {
             options: options.clone(),
             namespace: Arc::from(NAMESPACE),
         });
-        let registry = Registry::new(RegistryPorts {
+        let relay_ports = RelayPorts {
+            store: Arc::clone(&ports.store),
+            bus: Arc::clone(&ports.bus),
+            options: options.clone(),
+        };
+        let bus = Arc::clone(&ports.bus);
+        let registry = Arc::new(Registry::new(RegistryPorts {
             runtime: ports.runtime,
             blobs: ports.blobs,
             store: Arc::clone(&ports.store),
@@ -108,11 +123,19 @@ impl Engine {
                 bus: ports.bus,
                 options: options.clone(),
             },
-        });
-        registry.restore(&context.catalog).await?;
+        }));
+        registry.catch_up(&context.catalog).await?;
         let start = |number| Shard::start(number, Arc::clone(&context)).map_err(StartError::Shard);
         let shards = (0..options.shards_count.get()).map(start).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
+            follower: Follower::start(
+                options.placement,
+                Arc::clone(&registry),
+                Arc::clone(&context),
+                bus,
+            )
+            .map_err(StartError::Follower)?,
+            relay: Relay::start(&relay_ports).map_err(StartError::Relay)?,
             senders: shards.iter().map(Shard::sender).collect(),
             shards: Mutex::new(shards),
             registry,
@@ -256,6 +279,13 @@ impl Engine {
         self.registry.status(name)
     }
 
+    /// How far the bus's copies of each partition are, in order of partition. None when the bus keeps
+    /// no copies.
+    #[must_use]
+    pub fn relay_progress(&self) -> &[watch::Receiver<RelayProgress>] {
+        self.relay.progress()
+    }
+
     /// One row of a view; `None` when there is none.
     ///
     /// # Errors
@@ -268,9 +298,9 @@ impl Engine {
         wait: Option<WaitFor>,
     ) -> Result<ViewAnswer<Option<Bytes>>, ViewError> {
         let projection = self.table_of(projection, table)?;
-        let checkpoint = projection.reached(wait).await?;
+        let checkpoints = projection.reached(wait).await?;
         let value = projection.state.get(table.as_str(), key).await.map_err(ViewError::State)?;
-        Ok(ViewAnswer { value, checkpoint })
+        Ok(ViewAnswer { value, checkpoints })
     }
 
     /// Rows of a view whose keys start with `range.prefix`, in key order.
@@ -285,9 +315,9 @@ impl Engine {
         wait: Option<WaitFor>,
     ) -> Result<ViewAnswer<RowPage>, ViewError> {
         let projection = self.table_of(projection, table)?;
-        let checkpoint = projection.reached(wait).await?;
+        let checkpoints = projection.reached(wait).await?;
         let value = view::list(&*projection.state, table, range).await?;
-        Ok(ViewAnswer { value, checkpoint })
+        Ok(ViewAnswer { value, checkpoints })
     }
 
     /// Asks a projection a named question; parameters and answer are JSON.
@@ -313,7 +343,7 @@ impl Engine {
         let permit = Arc::clone(&self.queries)
             .try_acquire_owned()
             .map_err(|_| ViewError::Busy { in_flight_max })?;
-        let checkpoint = projection.reached(wait).await?;
+        let checkpoints = projection.reached(wait).await?;
         let context = self.query_context();
         let question = query.clone();
         let answered = tokio::task::spawn_blocking(move || {
@@ -321,7 +351,7 @@ impl Engine {
             answer(&projection, &context, &question, &parameters)
         });
         let value = answered.await.map_err(|_| ViewError::Stopping)??;
-        Ok(ViewAnswer { value, checkpoint })
+        Ok(ViewAnswer { value, checkpoints })
     }
 
     fn query_context(&self) -> Context {
@@ -363,8 +393,8 @@ impl Engine {
         self.context.snapshots.clear().await
     }
 
-    /// Refuses new commands, finishes those in flight, ends projections after their batch, and waits
-    /// until everything accepted is durable. The caller sets a limit on the waiting.
+    /// Refuses new commands, finishes those in flight, ends projections after their batch, waits until
+    /// everything accepted is durable, and ends the relay. The caller sets a limit on the waiting.
     pub async fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
         let shards = {
@@ -374,10 +404,12 @@ impl Engine {
         for shard in shards {
             shard.stop().await;
         }
+        self.follower.stop().await;
         self.registry.stop().await;
         if let Err(lost) = self.context.store.flush().await {
             tracing::error!(error = %lost, "the last commits may not be durable");
         }
+        self.relay.stop().await;
     }
 }
 

@@ -22,6 +22,7 @@ pub mod options;
 mod outcome;
 pub mod plugins;
 pub mod projection;
+pub mod relay;
 mod shard;
 mod snapshot;
 pub mod state;

@@ -32,9 +32,26 @@ pub struct EngineOptions {
     pub projection_retry_wait: Duration,
     /// Longest wait after a projection failed.
     pub projection_retry_wait_max: Duration,
+    /// How often a host that stands by looks how far the one is that projects.
+    pub standby_check_every: Duration,
+    /// How long a projection may not get on, with events to project, before a host that stands by
+    /// takes it over.
+    pub standby_takeover_after: Duration,
     /// Most named questions answered at once; the next is refused as busy.
     pub queries_in_flight_max: usize,
-    /// Where shards and runners run.
+    /// Most events handed to the bus at once.
+    pub relay_page_events_max: usize,
+    /// Most pages of events, of all partitions, that are read and handed to the bus at once.
+    pub relay_pages_in_flight_max: NonZeroUsize,
+    /// Most events that a bus without any is given: the newest of each partition.
+    pub relay_tail_events_max: u64,
+    /// How often the bus is asked whether it still has all it was given.
+    pub relay_check_every: Duration,
+    /// First wait after the bus or the feed failed; doubles up to `relay_retry_wait_max`.
+    pub relay_retry_wait: Duration,
+    /// Longest wait after the bus or the feed failed.
+    pub relay_retry_wait_max: Duration,
+    /// Where shards, runners and the relay run.
     pub placement: Placement,
 }
 
@@ -53,7 +70,15 @@ impl Default for EngineOptions {
             batch_writes_max: 10_000,
             projection_retry_wait: Duration::from_millis(100),
             projection_retry_wait_max: Duration::from_secs(30),
+            standby_check_every: Duration::from_secs(1),
+            standby_takeover_after: Duration::from_secs(10),
             queries_in_flight_max: 64,
+            relay_page_events_max: 1_000,
+            relay_pages_in_flight_max: NonZeroUsize::MIN.saturating_add(3),
+            relay_tail_events_max: 1_000_000,
+            relay_check_every: Duration::from_secs(5),
+            relay_retry_wait: Duration::from_millis(100),
+            relay_retry_wait_max: Duration::from_secs(10),
             placement: Placement::Threads,
         }
     }

@@ -54,6 +54,7 @@ pub(crate) async fn first_outcome(
     };
     Ok(CommandOutcome {
         command_id: record.id,
+        partition: store.capabilities().partition_of(&record.stream),
         stream: record.stream,
         revision: stream,
         position: recorded.events.map(|range| range.last_position),

@@ -1,8 +1,10 @@
 //! Which plugins are installed and active. Plugins are data: installing and activating are events in
 //! the stream `$plugins/registry`, the bytes are blobs, so a restart finds the same state.
 //!
-//! `log.rs` has the events and their fold; this file starts what they say.
+//! `log.rs` has the events and their fold; this file starts what they say, and `follow.rs` does so
+//! while other hosts install.
 
+mod follow;
 mod log;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use annals_core::error::DriverError;
 use annals_core::id::Digest;
 use annals_core::name::PluginName;
+use annals_core::place::ActualRevision;
 use annals_core::plugin::{Description, PluginKind};
 use annals_core::port::blob_store::BlobError;
 use annals_core::port::event_store::{AppendError, ReadError};
@@ -25,6 +28,8 @@ use tracing::{error, info};
 use crate::catalog::{ActiveAggregate, Catalog};
 use crate::projection::{Progress, Projection, ProjectionError, ProjectionPorts};
 use log::Installed;
+
+pub(crate) use follow::Follower;
 
 /// An installed plugin, as operators see it.
 #[derive(Debug, Clone, Serialize)]
@@ -95,6 +100,15 @@ pub enum InstallError {
     /// Its projection does not start.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
+    /// What is installed already cannot be found out.
+    #[error(transparent)]
+    Registry(#[from] RestoreError),
+    /// Other hosts kept installing plugins first.
+    #[error("other hosts installed plugins {attempts} times in a row; install it again")]
+    Contended {
+        /// How often it was tried.
+        attempts: u32,
+    },
     /// Its bytes cannot be kept.
     #[error("the component cannot be kept")]
     Blob(#[source] BlobError),
@@ -139,9 +153,23 @@ pub(crate) struct RegistryPorts {
 pub(crate) struct Registry {
     ports: RegistryPorts,
     active: RwLock<BTreeMap<PluginName, Active>>,
-    /// Held while a plugin is installed: one at a time, in the order of the log.
-    installing: Mutex<u64>,
+    /// Held while a plugin is installed or started: one at a time, in the order of the log.
+    installing: Mutex<Installing>,
 }
+
+/// How far this host has followed the registry.
+#[derive(Debug, Default)]
+struct Installing {
+    /// Counts activations.
+    generation: u64,
+    /// Where the registry's stream ended when it was read last.
+    revision: ActualRevision,
+    /// What is installed and did not start here, for a reason that may pass.
+    waiting: BTreeMap<PluginName, Installed>,
+}
+
+/// How often an installation is tried again when other hosts install at the same time.
+const INSTALL_ATTEMPTS_MAX: u32 = 5;
 
 #[derive(Debug)]
 struct Active {
@@ -152,24 +180,43 @@ struct Active {
 
 impl Registry {
     pub(crate) fn new(ports: RegistryPorts) -> Self {
-        Self { ports, active: RwLock::default(), installing: Mutex::new(0) }
+        Self { ports, active: RwLock::default(), installing: Mutex::default() }
     }
 
-    /// Starts what the registry's stream says is active. One plugin that does not start is logged
-    /// and left out; the others serve.
-    pub(crate) async fn restore(&self, catalog: &Catalog) -> Result<(), RestoreError> {
-        let mut generation = self.installing.lock().await;
-        for (name, installed) in log::read(&*self.ports.store).await? {
-            *generation += 1;
-            if let Err(error) = self.restore_one(catalog, &installed, *generation).await {
-                let error = annals_core::error::ErrorChain(&error).to_string();
-                error!(plugin = %name, error, "plugin does not start");
+    /// Starts what the registry's stream says is active and is not yet here. One plugin that does not
+    /// start is logged and left out; the others serve. Returns whether one waits to be tried again.
+    pub(crate) async fn catch_up(&self, catalog: &Catalog) -> Result<bool, RestoreError> {
+        let mut installing = self.installing.lock().await;
+        self.follow(catalog, &mut installing).await?;
+        Ok(!installing.waiting.is_empty())
+    }
+
+    async fn follow(
+        &self,
+        catalog: &Catalog,
+        installing: &mut Installing,
+    ) -> Result<(), RestoreError> {
+        let (news, revision) = log::read(&*self.ports.store, installing.revision).await?;
+        installing.revision = revision;
+        installing.waiting.extend(news);
+        for (name, installed) in std::mem::take(&mut installing.waiting) {
+            if self.is_active(&name, installed.digest) {
+                continue;
+            }
+            installing.generation += 1;
+            let started = self.start(catalog, &installed, installing.generation).await;
+            let Err(error) = started else { continue };
+            let may_pass = error.may_pass();
+            let error = annals_core::error::ErrorChain(&error).to_string();
+            error!(plugin = %name, error, may_pass, "plugin does not start");
+            if may_pass {
+                installing.waiting.insert(name, installed);
             }
         }
         Ok(())
     }
 
-    async fn restore_one(
+    async fn start(
         &self,
         catalog: &Catalog,
         installed: &Installed,
@@ -181,7 +228,13 @@ impl Registry {
         let plugin = self.load(bytes).await?;
         let prepared = self.prepare(plugin, installed.installed_at).await?;
         self.activate(catalog, prepared, generation);
+        info!(plugin = %installed.name, digest = %digest.short(), "plugin started");
         Ok(())
+    }
+
+    fn is_active(&self, name: &PluginName, digest: Digest) -> bool {
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        active.get(name).is_some_and(|active| active.plugin.inspection().digest == digest)
     }
 
     /// Checks, compiles and activates a plugin, and records it.
@@ -197,25 +250,56 @@ impl Registry {
         if let Some(asked) = name.filter(|asked| **asked != described) {
             return Err(InstallError::OtherName { asked: asked.clone(), described });
         }
-        let mut generation = self.installing.lock().await;
-        let outcome = self.outcome_of_installing(&*plugin)?;
-        if outcome != InstallOutcome::Unchanged {
-            self.ports.blobs.put(bytes).await.map_err(InstallError::Blob)?;
-            let now = self.ports.clock.now();
-            let event = Installed::of(&*plugin, now);
-            *generation += 1;
-            // Started before it is recorded: a projection that cannot start is not installed. Active
-            // after it is recorded: what serves is in the log.
-            let prepared = self.prepare(plugin, now).await?;
-            if let Err(error) = log::append(&*self.ports.store, &event, principal).await {
+        let mut installing = self.installing.lock().await;
+        for _ in 0..INSTALL_ATTEMPTS_MAX {
+            // What another host has installed decides what this installation is.
+            self.follow(catalog, &mut installing).await?;
+            let outcome = self.outcome_of_installing(&*plugin)?;
+            if outcome != InstallOutcome::Unchanged {
+                self.ports.blobs.put(bytes.clone()).await.map_err(InstallError::Blob)?;
+                let recorded =
+                    self.record(catalog, &plugin, &mut installing, principal.clone()).await?;
+                if !recorded {
+                    continue;
+                }
+            }
+            let status = self.status(&described).ok_or(InstallError::Stopping)?;
+            return Ok((outcome, status));
+        }
+        Err(InstallError::Contended { attempts: INSTALL_ATTEMPTS_MAX })
+    }
+
+    /// Records an installation and activates it; returns whether it did, or another host recorded
+    /// one first.
+    async fn record(
+        &self,
+        catalog: &Catalog,
+        plugin: &Arc<dyn GuestPlugin>,
+        installing: &mut Installing,
+        principal: Option<Arc<str>>,
+    ) -> Result<bool, InstallError> {
+        let now = self.ports.clock.now();
+        let event = Installed::of(&**plugin, now);
+        // Started before it is recorded: a projection that cannot start is not installed. Active
+        // after it is recorded: what serves is in the log.
+        let prepared = self.prepare(Arc::clone(plugin), now).await?;
+        let store = &*self.ports.store;
+        match log::append(store, &event, installing.revision, principal).await {
+            Ok(Some(revision)) => installing.revision = revision,
+            Ok(None) => {
+                prepared.request_stop();
+                return Ok(false);
+            }
+            Err(error) => {
                 prepared.request_stop();
                 return Err(error);
             }
-            self.activate(catalog, prepared, *generation);
-            info!(plugin = %described, digest = %event.digest.short(), "plugin installed");
         }
-        let status = self.status(&described).ok_or(InstallError::Stopping)?;
-        Ok((outcome, status))
+        installing.generation += 1;
+        installing.waiting.remove(&event.name);
+        self.activate(catalog, prepared, installing.generation);
+        info!(plugin = %event.name, digest = %event.digest.short(), "plugin installed");
+        Ok(true)
     }
 
     fn outcome_of_installing(
@@ -314,6 +398,17 @@ impl Registry {
         for projection in projections {
             projection.ended().await;
         }
+    }
+}
+
+impl InstallError {
+    /// Whether what was installed may start later.
+    const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Blob(BlobError::Unavailable(_))
+                | Self::Projection(ProjectionError::View { .. } | ProjectionError::Start { .. })
+        )
     }
 }
 

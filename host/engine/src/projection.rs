@@ -1,19 +1,27 @@
 //! Projections: events in, rows out, each batch's writes and its checkpoint in one transaction.
 //!
-//! `runner.rs` is the loop, `batch.rs` turns events into columns, `writes.rs` checks what the guest
-//! wants written, `checkpoint.rs` keeps the place. Rows are read in [`crate::view`].
+//! `runner.rs` is the loop, `feeds.rs` says which partition is next, `projector.rs` calls the guest,
+//! `batch.rs` turns events into columns, `writes.rs` checks what the guest wants written,
+//! `checkpoint.rs` keeps the places. Of several hosts one works: see `fence.rs` and `standby.rs`.
+//! Rows are read in [`crate::view`].
 
 mod batch;
 mod checkpoint;
 #[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
+mod feeds;
+mod fence;
+mod projector;
+#[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
 mod runner;
+mod size;
+mod standby;
 mod writes;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_core::error::{DriverError, ErrorChain};
 use annals_core::name::PluginName;
-use annals_core::place::Position;
+use annals_core::place::{Partition, Position};
 use annals_core::plugin::Description;
 use annals_core::port::guest::GuestPlugin;
 use annals_core::port::state_store::{StateError, StateSpace};
@@ -30,12 +38,21 @@ pub(crate) use writes::Tables;
 /// How far a projection is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Progress {
-    /// Every event up to here (inclusive) is in the view.
-    pub checkpoint: Option<Position>,
-    /// How many events it has handled since its first.
+    /// Per partition of the feed, in their order: every event up to here (inclusive) is in the view.
+    pub checkpoints: Vec<Option<Position>>,
+    /// How many events of all partitions it has handled since the first.
     pub events_count: u64,
     /// What it does now.
     pub phase: Phase,
+}
+
+impl Progress {
+    /// Every event of `partition` up to here (inclusive) is in the view.
+    #[must_use]
+    pub fn checkpoint(&self, partition: Partition) -> Option<Position> {
+        let index = usize::try_from(partition.0).unwrap_or(usize::MAX);
+        self.checkpoints.get(index).copied().flatten()
+    }
 }
 
 /// What a projection does now.
@@ -53,11 +70,9 @@ pub enum Phase {
         /// How often in a row.
         attempts: u32,
     },
-    /// It has ended and does not try again.
-    Stopped {
-        /// Why.
-        cause: String,
-    },
+    /// Another host works on the view. This one takes over when that one gives it back, or does not
+    /// get on.
+    StandingBy,
 }
 
 /// What a running projection needs of the engine.
@@ -76,6 +91,8 @@ pub(crate) struct Projection {
     pub(crate) description: Arc<Description>,
     pub(crate) state: Arc<dyn StateStore>,
     pub(crate) progress: watch::Receiver<Progress>,
+    // How many wait for a position.
+    pub(crate) waiting: watch::Sender<usize>,
     stop: watch::Sender<bool>,
     // Taken by whoever waits for the end.
     actor: Mutex<Option<Actor>>,
@@ -126,12 +143,14 @@ impl Projection {
         let view = |source| ProjectionError::View { projection: projection.clone(), source };
         let state = ports.states.open(&space).await.map_err(view)?;
         let saved = checkpoint::load(&*state, &*ports.store, &projection).await?;
+        let positions = saved.iter().map(|saved| saved.as_ref()?.position);
         let (report, progress) = watch::channel(Progress {
-            checkpoint: saved.as_ref().and_then(|saved| saved.position),
-            events_count: saved.as_ref().map_or(0, |saved| saved.events_count),
+            checkpoints: positions.collect(),
+            events_count: saved.iter().flatten().map(|saved| saved.events_count).sum(),
             phase: Phase::CatchingUp,
         });
         let (stop, stopped) = watch::channel(false);
+        let (waiting, waited_for) = watch::channel(0);
         let parts = runner::Parts {
             plugin: Arc::clone(&plugin),
             state: Arc::clone(&state),
@@ -139,6 +158,7 @@ impl Projection {
             ports: ports.clone(),
             report,
             stopped,
+            waiting: waited_for,
         };
         let name = format!("annals-projection-{projection}");
         let actor = Actor::spawn(ports.options.placement, &name, move || Runner::run(parts))
@@ -146,7 +166,8 @@ impl Projection {
                 projection,
                 source: DriverError::with_source("no thread", error),
             })?;
-        Ok(Self { plugin, description, state, progress, stop, actor: Mutex::new(Some(actor)) })
+        let actor = Mutex::new(Some(actor));
+        Ok(Self { plugin, description, state, progress, waiting, stop, actor })
     }
 
     /// Asks the runner to end after its batch.

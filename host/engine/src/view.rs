@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use annals_core::limits::{ROW_KEY_BYTES_MAX, SCAN_ROWS_MAX};
 use annals_core::name::{PluginName, QueryName, TableName};
-use annals_core::place::Position;
+use annals_core::place::{Partition, Position};
 use annals_core::plugin::{GuestRowKey, QueryRefusal};
 use annals_core::port::StateStore;
 use annals_core::port::guest::{GuestFailure, ViewReadError, ViewReader, ViewRow};
 use annals_core::port::state_store::{KeyRange, Row, RowKey, StateError};
 use bytes::Bytes;
+use tokio::sync::watch;
 
-use crate::projection::{Phase, Projection, Tables};
+use crate::projection::{Phase, Progress, Projection, Tables};
 
 /// What to wait for before a view is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaitFor {
-    /// The view must have handled everything up to here (inclusive).
+    /// The partition the position is of.
+    pub partition: Partition,
+    /// The view must have handled everything of the partition up to here (inclusive).
     pub position: Position,
     /// How long to wait.
     pub wait: Duration,
@@ -28,8 +31,8 @@ pub struct WaitFor {
 pub struct ViewAnswer<T> {
     /// The answer.
     pub value: T,
-    /// Every event up to here (inclusive) was in the view.
-    pub checkpoint: Option<Position>,
+    /// Per partition of the feed, in their order: every event up to here (inclusive) was in the view.
+    pub checkpoints: Vec<Option<Position>>,
 }
 
 /// Why a view was not read.
@@ -77,11 +80,13 @@ pub enum ViewError {
     NotReached {
         /// The projection.
         projection: PluginName,
+        /// The partition of the position.
+        partition: Partition,
         /// The position waited for.
         position: Position,
         /// How long was waited.
         wait: Duration,
-        /// How far it is.
+        /// How far it is in that partition.
         checkpoint: Option<Position>,
         /// What it does.
         phase: Phase,
@@ -130,30 +135,48 @@ pub struct RowPage {
 }
 
 impl Projection {
-    /// Waits until the view has reached a position, and returns how far it is.
+    /// Waits until the view has reached a position, and returns how far it is in each partition.
     pub(crate) async fn reached(
         &self,
         wait_for: Option<WaitFor>,
-    ) -> Result<Option<Position>, ViewError> {
+    ) -> Result<Vec<Option<Position>>, ViewError> {
         let mut progress = self.progress.clone();
-        let Some(WaitFor { position, wait }) = wait_for else {
-            return Ok(progress.borrow().checkpoint);
+        let Some(WaitFor { partition, position, wait }) = wait_for else {
+            return Ok(progress.borrow().checkpoints.clone());
         };
-        let is_there = progress.wait_for(|progress| progress.checkpoint >= Some(position));
-        match tokio::time::timeout(wait, is_there).await {
-            Ok(Ok(progress)) => Ok(progress.checkpoint),
+        let _waiting = Waiting::begin(&self.waiting);
+        let is_reached = |progress: &Progress| progress.checkpoint(partition) >= Some(position);
+        match tokio::time::timeout(wait, progress.wait_for(is_reached)).await {
+            Ok(Ok(progress)) => Ok(progress.checkpoints.clone()),
             Ok(Err(_)) => Err(ViewError::Stopping),
             Err(_) => {
                 let now = self.progress.borrow();
                 Err(ViewError::NotReached {
                     projection: self.description.name.clone(),
+                    partition,
                     position,
                     wait,
-                    checkpoint: now.checkpoint,
+                    checkpoint: now.checkpoint(partition),
                     phase: now.phase.clone(),
                 })
             }
         }
+    }
+}
+
+/// Counts among those who wait, for as long as it lives.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|count| *count = count.saturating_add(1));
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 
@@ -191,7 +214,8 @@ pub(crate) async fn list(
     Ok(RowPage { rows, next_after })
 }
 
-/// What a guest reads of its own view. Called on threads that may block.
+/// What a guest reads of its own view. Called on threads that may block: drivers of other machines do
+/// their work on a runtime of their own, so waiting here holds up nothing that the answer needs.
 pub(crate) struct StateViewReader {
     state: Arc<dyn StateStore>,
     tables: Tables,

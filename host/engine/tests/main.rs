@@ -8,8 +8,11 @@
 
 mod commands;
 mod contention;
+mod hosts;
 mod idempotency;
+mod partitions;
 mod projections;
 mod registry;
+mod relay;
 mod snapshots;
 mod support;

@@ -3,19 +3,21 @@
 pub(crate) mod faults;
 pub(crate) mod guest;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use annals_bus_local::LocalBus;
 use annals_core::command::Rejection;
 use annals_core::event::Origin;
 use annals_core::id::{CommandId, IdGenerator, StoreId};
-use annals_core::name::{CommandName, PluginName};
+use annals_core::name::{CommandName, PluginName, TableName};
 use annals_core::place::ExpectedRevision;
 use annals_core::port::{EventStore, StateStores};
 use annals_core::time::{Clock, Timestamp};
 use annals_engine::command::{CommandError, CommandOutcome, CommandRequest, Verdict};
+use annals_engine::view::WaitFor;
 use annals_engine::{Engine, EngineOptions, Placement, Ports};
 use annals_store_memory::{MemoryBlobStore, MemoryEventStore, MemoryStateStores};
 use bytes::Bytes;
@@ -73,6 +75,14 @@ impl World {
         Self { ports, probe, options }
     }
 
+    /// A world whose store has many partitions.
+    pub(crate) fn of_partitions(partitions_count: u32) -> Self {
+        let store_id = StoreId::new(Uuid::from_u128(1));
+        let count = NonZeroU32::new(partitions_count).unwrap();
+        let store = MemoryEventStore::with_partitions(store_id, count);
+        Self::new().with_store(|_| Arc::new(store))
+    }
+
     pub(crate) fn with_store(
         mut self,
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
@@ -122,6 +132,7 @@ pub(crate) fn request(id: &str, command: &str, data: &str) -> CommandRequest {
         command: CommandName::new(command).unwrap(),
         data: Bytes::copy_from_slice(data.as_bytes()),
         command_id: None,
+        id_is_new: false,
         expected: ExpectedRevision::Any,
         origin: Origin::default(),
     }
@@ -138,6 +149,24 @@ pub(crate) async fn add(
     amount: i64,
 ) -> Result<CommandOutcome, CommandError> {
     engine.execute(request(id, "add", &format!(r#"{{"amount":{amount}}}"#))).await
+}
+
+/// Waits until a view has the events of a command.
+pub(crate) fn reaching(outcome: &CommandOutcome) -> Option<WaitFor> {
+    let (partition, wait) = (outcome.partition, Duration::from_secs(5));
+    outcome.position.map(|position| WaitFor { partition, position, wait })
+}
+
+pub(crate) fn table(text: &str) -> TableName {
+    TableName::new(text).unwrap()
+}
+
+/// The row `<table>:<key>` of the view of the projection `tallies`.
+pub(crate) async fn row(engine: &Engine, key: &str, wait: Option<WaitFor>) -> Option<String> {
+    let (table_name, key) = key.split_once(':').unwrap();
+    let answer =
+        engine.view_row(&name("tallies"), &table(table_name), key.as_bytes(), wait).await.unwrap();
+    answer.value.map(|value| String::from_utf8(value.to_vec()).unwrap())
 }
 
 pub(crate) async fn state(engine: &Engine, id: &str) -> (u64, String) {

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! events.rs   EventStore    table `<prefix>-events`: streams, feeds, claims
-//! state.rs    StateStores   table `<prefix>-state`: rows, and plugin bytes in rows
+//! state.rs    StateStores   table `<prefix>-state`: rows
+//! blobs.rs    BlobStore     plugin bytes, in rows of any state store
 //! tables.rs   create, describe, check, delete
 //! client.rs   one request: deadline, retries, what a failure means, capacity units
+//! permissions.rs            what IAM must allow
 //! ```
 //! What is in an item is said in `events/layout.rs` and `state.rs`. Nothing here reads the clock: time
 //! comes with the commits, waiting is tokio's.
@@ -12,6 +14,7 @@
 pub mod blobs;
 pub mod client;
 pub mod events;
+pub mod permissions;
 pub mod state;
 pub mod tables;
 

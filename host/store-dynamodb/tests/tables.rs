@@ -3,6 +3,7 @@
 mod check;
 mod create;
 mod delete;
+mod permissions;
 mod recording;
 
 use annals_core::time::Timestamp;

@@ -2,6 +2,7 @@
 
 mod log;
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use annals_core::command::RecordedCommand;
@@ -23,37 +24,86 @@ use tokio::sync::watch;
 
 use self::log::Log;
 
-/// Keeps events in memory, in one partition. What is accepted is durable for as long as the process
-/// lives.
+/// Keeps events in memory. What is accepted is durable for as long as the process lives.
 #[derive(Debug)]
 pub struct MemoryEventStore {
     store_id: StoreId,
+    capabilities: Capabilities,
     // Never held across an await.
     log: Mutex<Log>,
-    // Invariant: the position of the log's last event, told after the event is in the log.
-    head: watch::Sender<Option<Position>>,
+    // Invariant: per partition the position of its last event, told after the event is in the log.
+    heads: Vec<watch::Sender<Option<Position>>>,
 }
 
 impl MemoryEventStore {
-    /// An empty store.
+    /// An empty store of one partition.
     #[must_use]
     pub fn new(store_id: StoreId) -> Self {
-        Self { store_id, log: Mutex::new(Log::new(store_id)), head: watch::Sender::new(None) }
+        Self::with_partitions(store_id, NonZeroU32::MIN)
     }
 
-    /// How many commits there are.
-    pub(crate) fn commits_count(&self) -> u64 {
-        self.log().commits_count()
+    /// An empty store of this many partitions.
+    #[must_use]
+    pub fn with_partitions(store_id: StoreId, partitions_count: NonZeroU32) -> Self {
+        Self::with(store_id, partitions_count, CommandIdsRemembered::All)
     }
 
-    /// The commits before a number (exclusive).
-    pub(crate) fn commits_before(&self, number: u64) -> Vec<RecordedCommit> {
-        self.log().commits_before(number).to_vec()
+    /// An empty store whose streams remember the ids of their last `commits_count` commits, as
+    /// [`CommandIdsRemembered::LastCommits`] says. A commit is one of each stream's that it has
+    /// events of, and of its command's stream, or of its first stream when it has no command.
+    #[must_use]
+    pub fn forgetful(
+        store_id: StoreId,
+        partitions_count: NonZeroU32,
+        commits_count: NonZeroU64,
+    ) -> Self {
+        let remembered = CommandIdsRemembered::LastCommits(commits_count.get());
+        Self::with(store_id, partitions_count, remembered)
     }
 
-    /// The position of the last event of the commits before a number (exclusive).
-    pub(crate) fn head_before(&self, number: u64) -> Option<Position> {
-        self.log().head_before(number)
+    fn with(
+        store_id: StoreId,
+        partitions_count: NonZeroU32,
+        command_ids_remembered: CommandIdsRemembered,
+    ) -> Self {
+        let partitions_count = partitions_count.get();
+        let capabilities = Capabilities { partitions_count, command_ids_remembered };
+        Self {
+            store_id,
+            capabilities,
+            log: Mutex::new(Log::new(store_id, capabilities)),
+            heads: (0..partitions_count).map(|_| watch::Sender::new(None)).collect(),
+        }
+    }
+
+    /// How many commits all partitions have.
+    pub(crate) fn accepted_count(&self) -> u64 {
+        self.log().accepted_count()
+    }
+
+    /// The first `count` commits of all partitions, in the order in which they were accepted.
+    pub(crate) fn first_accepted(&self, count: u64) -> Vec<RecordedCommit> {
+        self.log().first_accepted(count).cloned().collect()
+    }
+
+    /// How many commits of a partition are among the first `count` commits of all.
+    pub(crate) fn commits_before(&self, partition: Partition, count: u64) -> u64 {
+        self.log().commits_before(partition, count)
+    }
+
+    /// The position of the last event of a partition among the first `count` commits of all.
+    pub(crate) fn head_before(&self, partition: Partition, count: u64) -> Option<Position> {
+        self.log().head_before(partition, count)
+    }
+
+    /// What tells the head of a partition.
+    fn told_head(
+        &self,
+        partition: Partition,
+    ) -> Result<&watch::Sender<Option<Position>>, ReadError> {
+        let index = usize::try_from(partition.0).ok();
+        let told = index.and_then(|index| self.heads.get(index));
+        told.ok_or(ReadError::UnknownPartition { partition })
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -69,20 +119,22 @@ impl EventStore for MemoryEventStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { partitions_count: 1, command_ids_remembered: CommandIdsRemembered::All }
+        self.capabilities
     }
 
     async fn append(&self, commit: Commit) -> Result<Accepted, AppendError> {
         commit.check()?;
         let mut log = self.log();
         let receipt = log.append(commit)?;
-        let head = log.head();
-        // Told while the log is locked, so that the head never goes back.
-        self.head.send_if_modified(|told| {
-            let is_news = *told != head;
-            *told = head;
-            is_news
-        });
+        for (partition, told) in (0..).map(Partition).zip(&self.heads) {
+            let head = log.head(partition);
+            // Told while the log is locked, so that the head never goes back.
+            told.send_if_modified(|told| {
+                let is_news = *told != head;
+                *told = head;
+                is_news
+            });
+        }
         Ok(Accepted { receipt, durability: Durability::done() })
     }
 
@@ -111,9 +163,9 @@ impl EventStore for MemoryEventStore {
         filter: &FeedFilter,
         limit: usize,
     ) -> Result<FeedPage, ReadError> {
-        check_partition(partition)?;
+        self.told_head(partition)?;
         let log = self.log();
-        let mut rest = log.events_after(after).iter();
+        let mut rest = log.events_after(partition, after).iter();
         let mut page = Page::new(limit);
         let mut read_up_to = after;
         while !page.is_full() {
@@ -127,8 +179,8 @@ impl EventStore for MemoryEventStore {
     }
 
     async fn head(&self, partition: Partition) -> Result<Option<Position>, ReadError> {
-        check_partition(partition)?;
-        Ok(self.log().head())
+        self.told_head(partition)?;
+        Ok(self.log().head(partition))
     }
 
     async fn wait_for_news(
@@ -136,8 +188,7 @@ impl EventStore for MemoryEventStore {
         partition: Partition,
         after: Option<Position>,
     ) -> Result<(), ReadError> {
-        check_partition(partition)?;
-        let mut told = self.head.subscribe();
+        let mut told = self.told_head(partition)?.subscribe();
         // An error would mean that the store is gone, and `self` is here.
         drop(told.wait_for(|head| *head > after).await);
         Ok(())
@@ -170,11 +221,11 @@ impl EventStore for MemoryEventStore {
         from: u64,
         limit: usize,
     ) -> Result<Vec<RecordedCommit>, ReadError> {
-        check_partition(partition)?;
+        self.told_head(partition)?;
         let log = self.log();
         let mut page = Vec::new();
         let mut data_bytes = 0;
-        for commit in log.commits_from(from).iter().take(limit.min(READ_EVENTS_MAX)) {
+        for commit in log.commits_from(partition, from).iter().take(limit.min(READ_EVENTS_MAX)) {
             data_bytes += commit.commit.data_bytes();
             page.push(commit.clone());
             if data_bytes >= READ_BYTES_MAX {
@@ -199,14 +250,6 @@ impl EventStore for MemoryEventStore {
 
     async fn event_type_counts(&self) -> Result<Vec<EventTypeCount>, ReadError> {
         Ok(self.log().event_type_counts())
-    }
-}
-
-fn check_partition(partition: Partition) -> Result<(), ReadError> {
-    if partition == Partition::ZERO {
-        Ok(())
-    } else {
-        Err(ReadError::UnknownPartition { partition })
     }
 }
 

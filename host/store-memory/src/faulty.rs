@@ -18,7 +18,9 @@ mod state_store;
 
 pub use bus::FaultyBus;
 pub use event_store::FaultyEventStore;
-pub use plan::{AppendFault, Call, FaultPlan, FaultRates, NoFaults, SeededFaults, WakeFault};
+pub use plan::{
+    AppendFault, Call, FaultPlan, FaultRates, NoFaults, SeededFaults, StateCommitFault, WakeFault,
+};
 pub use random::Random;
 pub use state_store::FaultyStateStores;
 

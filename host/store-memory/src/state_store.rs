@@ -14,17 +14,30 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 /// Keeps state in memory. What is committed is durable for as long as the process lives.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStateStores {
+    capabilities: StateCapabilities,
     // Never held across an await.
     spaces: Mutex<BTreeMap<StateSpace, Arc<MemoryStateStore>>>,
 }
 
+impl Default for MemoryStateStores {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl MemoryStateStores {
-    /// Stores without any space.
+    /// Stores without any space, and without limits but those of every driver.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with_capabilities(StateCapabilities::UNLIMITED)
+    }
+
+    /// Stores without any space that refuse what a narrower driver would.
+    #[must_use]
+    pub fn with_capabilities(capabilities: StateCapabilities) -> Self {
+        Self { capabilities, spaces: Mutex::default() }
     }
 
     fn spaces(&self) -> MutexGuard<'_, BTreeMap<StateSpace, Arc<MemoryStateStore>>> {
@@ -35,12 +48,13 @@ impl MemoryStateStores {
 #[async_trait]
 impl StateStores for MemoryStateStores {
     fn capabilities(&self) -> StateCapabilities {
-        StateCapabilities::UNLIMITED
+        self.capabilities
     }
 
     async fn open(&self, space: &StateSpace) -> Result<Arc<dyn StateStore>, StateError> {
         let mut spaces = self.spaces();
-        let store = spaces.entry(space.clone()).or_default();
+        let new = || Arc::new(MemoryStateStore::new(self.capabilities));
+        let store = spaces.entry(space.clone()).or_insert_with(new);
         Ok(Arc::<MemoryStateStore>::clone(store))
     }
 
@@ -63,17 +77,16 @@ type Tables = BTreeMap<Arc<str>, Table>;
 /// The state of one space.
 #[derive(Debug)]
 struct MemoryStateStore {
+    capabilities: StateCapabilities,
     // `None` once the space was removed. Invariant: no table is empty. Never held across an await.
     tables: Mutex<Option<Tables>>,
 }
 
-impl Default for MemoryStateStore {
-    fn default() -> Self {
-        Self { tables: Mutex::new(Some(Tables::default())) }
-    }
-}
-
 impl MemoryStateStore {
+    fn new(capabilities: StateCapabilities) -> Self {
+        Self { capabilities, tables: Mutex::new(Some(Tables::default())) }
+    }
+
     /// Runs `work` on the tables, alone.
     fn with_tables<T>(
         &self,
@@ -122,7 +135,7 @@ impl StateStore for MemoryStateStore {
     }
 
     async fn commit(&self, commit: StateCommit) -> Result<(), StateError> {
-        commit.check(&StateCapabilities::UNLIMITED)?;
+        commit.check(&self.capabilities)?;
         self.with_tables(|tables| {
             check_conditions(tables, &commit)?;
             let changed = change(tables, commit.writes)?;

@@ -2,11 +2,13 @@
 //! crash takes the rest back.
 //!
 //! ```text
-//!   commits   0  1  2  3  4 │ 5  6 │
-//!             durable       │ not  │ ◄── accepted
-//!                           └──────┴── a crash leaves all of the left and some first ones of the right
+//!   commits of all partitions   0  1  2  3  4 │ 5  6 │
+//!                               durable       │ not  │ ◄── accepted
+//!                                             └──────┴── a crash leaves all of the left and
+//!                                                        some first ones of the right
 //! ```
 
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +37,7 @@ use crate::faulty::FaultPlan;
 /// [`FaultPlan::durable_after`].
 #[derive(Debug)]
 pub struct VolatileEventStore {
+    partitions_count: NonZeroU32,
     log: MemoryEventStore,
     plan: Arc<dyn FaultPlan>,
     durable: Arc<Durable>,
@@ -77,11 +80,22 @@ impl Durable {
 }
 
 impl VolatileEventStore {
-    /// An empty store.
+    /// An empty store of one partition.
     #[must_use]
     pub fn new(store_id: StoreId, plan: Arc<dyn FaultPlan>) -> Self {
+        Self::with_partitions(store_id, NonZeroU32::MIN, plan)
+    }
+
+    /// An empty store of this many partitions.
+    #[must_use]
+    pub fn with_partitions(
+        store_id: StoreId,
+        partitions_count: NonZeroU32,
+        plan: Arc<dyn FaultPlan>,
+    ) -> Self {
         Self {
-            log: MemoryEventStore::new(store_id),
+            partitions_count,
+            log: MemoryEventStore::with_partitions(store_id, partitions_count),
             plan,
             durable: Arc::default(),
             syncing: Mutex::default(),
@@ -91,7 +105,13 @@ impl VolatileEventStore {
     /// How many commits a crash could take back now.
     #[must_use]
     pub fn not_durable_count(&self) -> u64 {
-        self.log.commits_count().saturating_sub(self.durable.count())
+        self.log.accepted_count().saturating_sub(self.durable.count())
+    }
+
+    /// The durable commits of all partitions, in the order in which they were accepted.
+    #[must_use]
+    pub fn durable_commits(&self) -> Vec<RecordedCommit> {
+        self.log.first_accepted(self.durable.count())
     }
 
     /// The store as it is after a crash: with every durable commit, and the first `kept_count` of
@@ -101,23 +121,24 @@ impl VolatileEventStore {
     /// None, as long as the log holds what it accepted: [`EventStore::append`]'s are passed on.
     pub async fn reopen(&self, kept_count: u64) -> Result<Self, AppendError> {
         self.syncing.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-        let reopened = Self::new(self.log.store_id(), Arc::clone(&self.plan));
+        let (store_id, plan) = (self.log.store_id(), Arc::clone(&self.plan));
+        let reopened = Self::with_partitions(store_id, self.partitions_count, plan);
         let end = self.durable.count().saturating_add(kept_count);
-        for recorded in self.log.commits_before(end) {
+        for recorded in self.log.first_accepted(end) {
             reopened.log.append(recorded.commit).await?;
         }
-        reopened.durable.reach(reopened.log.commits_count());
+        reopened.durable.reach(reopened.log.accepted_count());
         Ok(reopened)
     }
 
-    /// The position of the last durable event.
-    fn durable_head(&self) -> Option<Position> {
-        self.log.head_before(self.durable.count())
+    /// The position of the last durable event of a partition.
+    fn durable_head(&self, partition: Partition) -> Option<Position> {
+        self.log.head_before(partition, self.durable.count())
     }
 
     /// Waits until everything accepted before the call is durable.
     async fn all_durable(&self) {
-        let accepted = self.log.commits_count();
+        let accepted = self.log.accepted_count();
         self.durable.wait_until(|durable| durable >= accepted).await;
     }
 
@@ -155,7 +176,7 @@ impl EventStore for VolatileEventStore {
     async fn append(&self, commit: Commit) -> Result<Accepted, AppendError> {
         let accepted = self.log.append(commit).await?;
         // Counts this commit, or for a repeat the first.
-        let count = self.log.commits_count();
+        let count = self.log.accepted_count();
         let is_durable = self.durable.count() >= count;
         let durability = if is_durable { Durability::done() } else { self.sync_later(count) };
         Ok(Accepted { receipt: accepted.receipt, durability })
@@ -185,7 +206,7 @@ impl EventStore for VolatileEventStore {
         filter: &FeedFilter,
         limit: usize,
     ) -> Result<FeedPage, ReadError> {
-        let head = self.durable_head();
+        let head = self.durable_head(partition);
         let mut page = self.log.read_feed(partition, after, filter, limit).await?;
         page.events.retain(|event| Some(event.position) <= head);
         page.read_up_to = page.read_up_to.min(head.max(after));
@@ -195,7 +216,7 @@ impl EventStore for VolatileEventStore {
 
     async fn head(&self, partition: Partition) -> Result<Option<Position>, ReadError> {
         self.log.head(partition).await?;
-        Ok(self.durable_head())
+        Ok(self.durable_head(partition))
     }
 
     async fn wait_for_news(
@@ -204,7 +225,7 @@ impl EventStore for VolatileEventStore {
         after: Option<Position>,
     ) -> Result<(), ReadError> {
         self.log.head(partition).await?;
-        self.durable.wait_until(|durable| self.log.head_before(durable) > after).await;
+        self.durable.wait_until(|durable| self.log.head_before(partition, durable) > after).await;
         Ok(())
     }
 
@@ -235,7 +256,7 @@ impl EventStore for VolatileEventStore {
         from: u64,
         limit: usize,
     ) -> Result<Vec<RecordedCommit>, ReadError> {
-        let durable = self.durable.count();
+        let durable = self.log.commits_before(partition, self.durable.count());
         let mut commits = self.log.read_commits(partition, from, limit).await?;
         commits.retain(|commit| commit.number < durable);
         Ok(commits)

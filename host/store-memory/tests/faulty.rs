@@ -12,14 +12,14 @@ use annals_core::place::{ExpectedRevision, Partition, Position};
 use annals_core::port::bus::{BusError, Wake};
 use annals_core::port::event_store::{AppendError, Direction, FeedFilter, ReadError};
 use annals_core::port::state_store::{
-    KeyRange, RowKey, StateCommit, StateError, StateSpace, StateWrite,
+    KeyRange, RowKey, StateCommit, StateCondition, StateError, StateSpace, StateWrite,
 };
 use annals_core::port::{Bus as _, EventStore, StateStores};
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use annals_store_memory::faulty::{
     AppendFault, Call, FaultPlan, FaultRates, FaultyBus, FaultyEventStore, FaultyStateStores,
-    Random, SeededFaults, WakeFault,
+    Random, SeededFaults, StateCommitFault, WakeFault,
 };
 use annals_store_memory::{MemoryEventStore, MemoryStateStores};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -36,6 +36,7 @@ struct Always {
     failing: Option<Call>,
     delayed_before: Option<Call>,
     delayed_after: Option<Call>,
+    state_commit: StateCommitFault,
     wake: WakeFault,
 }
 
@@ -54,6 +55,10 @@ impl FaultPlan for Always {
 
     fn append(&self) -> AppendFault {
         self.append
+    }
+
+    fn state_commit(&self) -> StateCommitFault {
+        self.state_commit
     }
 
     fn wake(&self) -> WakeFault {
@@ -232,6 +237,30 @@ async fn state_calls_fail_before_they_have_an_effect() {
     }
 }
 
+#[tokio::test]
+async fn a_commit_of_state_of_unknown_outcome_is_written_or_not() {
+    // Guards both halves of "all of it was written or nothing", and that a refusal stays one.
+    for is_written in [true, false] {
+        let below: Arc<dyn StateStores> = Arc::new(MemoryStateStores::new());
+        let state_commit = StateCommitFault::OutcomeUnknown { is_written };
+        let plan = Arc::new(Always { state_commit, ..Always::default() });
+        let faulty = FaultyStateStores::new(Arc::clone(&below), plan);
+        let state = faulty.open(&StateSpace::Host).await.unwrap();
+        let row = RowKey { table: "table".into(), key: b"a"[..].into() };
+        let commit = StateCommit {
+            conditions: vec![StateCondition { row: row.clone(), value: None }],
+            writes: vec![StateWrite::Put(row, b"1"[..].into())],
+        };
+        let error = state.commit(commit.clone()).await.unwrap_err();
+        assert!(matches!(error, StateError::OutcomeUnknown(_)), "{error:?}");
+        let written = state.get("table", b"a").await.unwrap();
+        assert_eq!(written.is_some(), is_written);
+        let error = state.commit(commit).await.unwrap_err();
+        let is_refusal = matches!(error, StateError::ConditionFailed { .. });
+        assert_eq!(is_refusal, is_written, "{error:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn wakes_are_dropped_repeated_and_late() {
     // Guards listeners: what is heard of one wake under each fault, and when.
@@ -276,7 +305,9 @@ fn seeded_faults_are_those_of_their_seed_and_of_each_kind() {
         let plan = SeededFaults::new(Random::new(seed), rates);
         let draw = |_| {
             let delays = (plan.delay_before(Call::Append), plan.delay_after(Call::ReadState));
-            (plan.append(), plan.wake(), plan.fails(Call::ReadFeed), delays, plan.durable_after())
+            let state_commit = plan.state_commit();
+            let rest = (plan.fails(Call::ReadFeed), plan.durable_after());
+            (plan.append(), state_commit, plan.wake(), rest, delays)
         };
         (0..200).map(draw).collect::<Vec<_>>()
     };
@@ -298,8 +329,14 @@ fn seeded_faults_are_those_of_their_seed_and_of_each_kind() {
         |fault| fault == WakeFault::Repeated,
         |fault| matches!(fault, WakeFault::Late(_)),
     ];
-    assert!(wakes.iter().all(|is_kind| drawn.iter().any(|(_, wake, ..)| is_kind(*wake))));
-    assert!(drawn.iter().any(|(.., (before, _), _)| !before.is_zero()));
+    assert!(wakes.iter().all(|is_kind| drawn.iter().any(|(_, _, wake, ..)| is_kind(*wake))));
+    let state_commits = [
+        StateCommitFault::None,
+        StateCommitFault::OutcomeUnknown { is_written: true },
+        StateCommitFault::OutcomeUnknown { is_written: false },
+    ];
+    assert!(state_commits.iter().all(|kind| drawn.iter().any(|(_, it, ..)| it == kind)));
+    assert!(drawn.iter().any(|(.., (before, _))| !before.is_zero()));
     // A view's reader holds up its thread while it reads.
-    assert!(drawn.iter().all(|(.., (_, after), _)| after.is_zero()));
+    assert!(drawn.iter().all(|(.., (_, after))| after.is_zero()));
 }

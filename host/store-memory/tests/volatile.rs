@@ -16,7 +16,7 @@ use annals_store_memory::faulty::FaultPlan;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use crate::support::STORE_ID;
+use crate::support::{FOUR, STORE_ID};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -92,5 +92,41 @@ async fn a_crash_leaves_the_durable_commits_and_some_first_others() {
         assert_eq!(commits, before);
         // The store before the crash makes nothing durable any more.
         assert!(lost.durability.wait().await.is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_takes_a_commit_back_from_every_partition() {
+    // Guards the simulation: what is lost of a commit over partitions is lost in all of them.
+    let store = VolatileEventStore::with_partitions(STORE_ID, FOUR, Arc::new(Slow));
+    let streams = ["account/a1", "account/a2"].map(|id| StreamId::parse(id).unwrap());
+    let partitions = streams.each_ref().map(|stream| store.capabilities().partition_of(stream));
+    assert_ne!(partitions[0], partitions[1]);
+    let of_both = || {
+        let mut commit = commit();
+        commit.streams.push(commit.streams[0].clone());
+        for (part, stream) in commit.streams.iter_mut().zip(&streams) {
+            part.stream = stream.clone();
+        }
+        commit
+    };
+    for number in 0..3 {
+        let accepted = store.append(of_both()).await.unwrap();
+        if number == 0 {
+            accepted.durability.wait().await.unwrap();
+        }
+    }
+    let reopened = store.reopen(1).await.unwrap();
+    for (store, expected) in [(&store, 0), (&reopened, 1)] {
+        for partition in partitions {
+            let page = store.read_feed(partition, None, &FeedFilter::default(), 10).await.unwrap();
+            let last = page.events.last().map(|event| event.position);
+            assert_eq!((last, page.is_at_head), (Some(Position::new(expected)), true));
+            assert_eq!(store.head(partition).await.unwrap(), last);
+        }
+        let [own, other] = partitions;
+        let expected_count = usize::try_from(expected).unwrap() + 1;
+        assert_eq!(store.read_commits(own, 0, 10).await.unwrap().len(), expected_count);
+        assert_eq!(store.read_commits(other, 0, 10).await.unwrap(), []);
     }
 }

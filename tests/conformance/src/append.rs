@@ -9,7 +9,7 @@ use annals_core::event::{ContentType, NewEvent, Origin, SchemaVersion};
 use annals_core::id::{CausationId, CorrelationId, EventId};
 use annals_core::limits::METADATA_BYTES_MAX;
 use annals_core::name::EventType;
-use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Revision};
+use annals_core::place::{ActualRevision, ExpectedRevision, Revision};
 use annals_core::port::event_store::{AppendError, SizeLimit, StreamInfo};
 use annals_core::stream::StreamId;
 use bytes::Bytes;
@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::support::{
     Store, after_now, append, assert_recorded, assert_refused, command_id, commit_of, data_from,
-    data_of, decided, event, event_with_id, events, exactly, part, plain, stream, whole_stream,
-    wrong_revision,
+    data_of, decided, event, event_with_id, events, exactly, part, partition_of, partitions, plain,
+    stream, whole_stream, wrong_revision,
 };
 
 const ANY: ExpectedRevision = ExpectedRevision::Any;
@@ -99,7 +99,7 @@ pub async fn refuses_a_commit_without_event_and_command(store: &Store) {
     }
     assert_refused(store, commit_of(Vec::new()), &AppendError::Empty).await;
     let nothing = StreamInfo {
-        partition: store.stream_info(&stream("empty")).await.unwrap().partition,
+        partition: partition_of(store, "empty"),
         revision: ActualRevision::NO_EVENT,
         commands_count: 0,
     };
@@ -209,11 +209,10 @@ pub async fn records_events_in_the_order_of_the_commits_streams(store: &Store) {
     let parts = ids.map(|id| part(id, ANY, events(2)));
     let receipt = append(store, commit_of(parts.into())).await;
     let mut ends = HashSet::new();
-    for partition in 0..store.capabilities().partitions_count {
+    for partition in partitions(store) {
         let mut last = None;
         for (id, receipt) in ids.iter().zip(&receipt.streams) {
-            let info = store.stream_info(&stream(id)).await.unwrap();
-            if info.partition == Partition(partition) {
+            if partition_of(store, id) == partition {
                 let range = receipt.events.unwrap();
                 assert!(last.is_none_or(|last| last < range.first_position));
                 last = Some(range.last_position);

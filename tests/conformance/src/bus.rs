@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use annals_core::event::{ContentType, Origin, RecordedEvent, SchemaVersion};
 use annals_core::id::EventId;
+use annals_core::limits::PAYLOAD_BYTES_MAX;
 use annals_core::name::EventType;
 use annals_core::place::{Partition, Position, Revision};
 use annals_core::port::Bus;
@@ -27,15 +28,58 @@ const WAKES_FLOOD_COUNT: u64 = 10_000;
 pub async fn telling_nobody_succeeds(bus: &Arc<dyn Bus>) {
     bus.wake(Partition::ZERO, Position::new(1)).await.unwrap();
     bus.publish(&[]).await.unwrap();
-    bus.publish(&recorded(0, 3)).await.unwrap();
+    bus.publish(&recorded(Partition::ZERO, 0, 3)).await.unwrap();
 }
 
 /// Guards recovery of a publisher, which goes on before the place it died at.
 pub async fn publishing_again_is_harmless(bus: &Arc<dyn Bus>) {
     for _ in 0..3 {
-        bus.publish(&recorded(0, 5)).await.unwrap();
-        bus.publish(&recorded(2, 5)).await.unwrap();
+        bus.publish(&recorded(Partition::ZERO, 0, 5)).await.unwrap();
+        bus.publish(&recorded(Partition::ZERO, 2, 5)).await.unwrap();
     }
+}
+
+/// Guards the start of a publisher: where nothing is, it begins at the beginning.
+pub async fn before_the_first_event_nothing_is_published(bus: &Arc<dyn Bus>) {
+    bus.publish(&[]).await.unwrap();
+    bus.wake(Partition::ZERO, Position::new(7)).await.unwrap();
+    for partition in [0, 1, u32::MAX] {
+        assert_eq!(bus.last_published(Partition(partition)).await.unwrap(), None);
+    }
+}
+
+/// Guards a publisher that goes on after what is there: each partition has a place of its own, and
+/// positions may be left out.
+pub async fn the_last_published_is_the_last_of_its_partition(bus: &Arc<dyn Bus>) {
+    for (partition, first, count) in [(0, 0, 3), (7, 5, 1), (0, 3, 1), (7, 90, 4), (1, 0, 1)] {
+        bus.publish(&recorded(Partition(partition), first, count)).await.unwrap();
+        let last = Position::new(first + count - 1);
+        assert_last_published(bus, Partition(partition), last).await;
+    }
+    assert_last_published(bus, Partition(0), Position::new(3)).await;
+    assert_last_published(bus, Partition(7), Position::new(93)).await;
+    assert_eq!(bus.last_published(Partition(2)).await.unwrap(), None);
+}
+
+/// Guards two publishers, of which one is behind: what it publishes again moves nothing back.
+pub async fn publishing_again_does_not_move_the_last_published_back(bus: &Arc<dyn Bus>) {
+    bus.publish(&recorded(Partition::ZERO, 0, 9)).await.unwrap();
+    for (first, count) in [(0, 1), (3, 4), (0, 9)] {
+        bus.publish(&recorded(Partition::ZERO, first, count)).await.unwrap();
+        assert_last_published(bus, Partition::ZERO, Position::new(8)).await;
+    }
+    bus.publish(&recorded(Partition::ZERO, 5, 6)).await.unwrap();
+    assert_last_published(bus, Partition::ZERO, Position::new(10)).await;
+}
+
+/// Guards large stores: many events at once, small and large ones, are all published.
+pub async fn publishes_many_events_at_once(bus: &Arc<dyn Bus>) {
+    let mut events = recorded(Partition(1), 0, 2_000);
+    for event in events.iter_mut().step_by(200) {
+        event.data = Bytes::from(format!("\"{}\"", "x".repeat(PAYLOAD_BYTES_MAX - 2)));
+    }
+    bus.publish(&events).await.unwrap();
+    assert_last_published(bus, Partition(1), Position::new(1_999)).await;
 }
 
 /// Guards readers that wait: each listener hears of news, partition and head as they were told.
@@ -98,13 +142,19 @@ async fn tell_until_heard(
     }
 }
 
+/// Asserts what a bus that was handed events up to `last` says: that, if it keeps copies.
+async fn assert_last_published(bus: &Arc<dyn Bus>, partition: Partition, last: Position) {
+    let expected = bus.capabilities().keeps_copies.then_some(last);
+    assert_eq!(bus.last_published(partition).await.unwrap(), expected);
+}
+
 /// Events as a store would give them back.
-fn recorded(first: u64, count: u64) -> Vec<RecordedEvent> {
+fn recorded(partition: Partition, first: u64, count: u64) -> Vec<RecordedEvent> {
     let event = |number| RecordedEvent {
         id: EventId::new(Uuid::from_u128(u128::from(number))),
         stream: stream("bus"),
         revision: Revision::new(number),
-        partition: Partition::ZERO,
+        partition,
         position: Position::new(number),
         event_type: EventType::new("counted").unwrap(),
         schema_version: SchemaVersion::FIRST,

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use annals_core::commit::{Claim, Commit, Receipt, RecordedCommit, Release};
+use annals_core::commit::{Claim, Commit, Receipt, RecordedCommit, Release, StreamAppend};
 use annals_core::event::{ContentType, NewEvent, Origin, RecordedEvent, SchemaVersion};
 use annals_core::id::{CausationId, CorrelationId};
 use annals_core::invariants::{commands_are_distinct, feed_holds_commits};
 use annals_core::limits::{PAYLOAD_BYTES_MAX, READ_BYTES_MAX, READ_EVENTS_MAX};
-use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Position};
-use annals_core::port::event_store::FeedFilter;
+use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Position, Revision};
+use annals_core::stream::StreamId;
 use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::support::{
-    NOW, Store, after_now, append, command, commit_of, decided, event, event_with_id, events,
-    exactly, part, plain, refused_by_domain, stream, whole_commits, whole_feed, whole_stream,
+    NOW, Store, after_now, all_commits, all_feeds, append, command, commit_of, decided, event,
+    event_with_id, events, exactly, part, partition_of, partitions, plain, refused_by_domain,
+    stream, whole_commits, whole_stream,
 };
 
 const ANY: ExpectedRevision = ExpectedRevision::Any;
@@ -85,7 +86,7 @@ pub async fn commits_are_in_the_order_of_their_acceptance(store: &Store) {
     }
     store.flush().await.unwrap();
     for partition in partitions(store) {
-        let recorded = whole_commits(store, partition, 0, usize::MAX).await;
+        let recorded = all_commits(store, partition).await;
         let numbers = recorded.iter().map(|it| number_of(&it.commit.streams[0].events[0]));
         assert!(numbers.is_sorted_by(|number, next| number < next));
     }
@@ -214,23 +215,30 @@ pub async fn commits_hold_the_events_of_the_feed(store: &Store) {
         };
         append(store, commit).await;
     }
+    let feeds = all_feeds(store).await;
     let mut events_count = 0;
     for partition in partitions(store) {
-        let feed = whole_feed(store, partition, &FeedFilter::default(), usize::MAX).await;
-        let commits = whole_commits(store, partition, 0, usize::MAX).await;
-        assert!(feed_holds_commits(&feed, &commits));
+        let commits = all_commits(store, partition).await;
         assert!(commands_are_distinct(&commits));
-        let mut rest = feed.as_slice();
-        for recorded in commits {
-            let (own, later) = rest.split_at(recorded.commit.events_count());
-            assert_eq!(own.first().map(|event| event.position), Some(recorded.first_position));
-            check_events(&recorded.commit, own);
-            rest = later;
+        let mut next_position = Position::new(0);
+        for recorded in &commits {
+            assert!(recorded.first_position >= next_position);
+            for (its, feed) in partitions(store).zip(&feeds) {
+                let own = check_events(store, &recorded.commit, (its, feed));
+                let is_first = its == partition;
+                if let Some((first, last)) = own.first().zip(own.last()).filter(|_| is_first) {
+                    assert_eq!(first.position, recorded.first_position);
+                    next_position = Position::new(last.position.get() + 1);
+                }
+                events_count += own.len();
+            }
         }
-        assert_eq!(rest, []);
-        events_count += feed.len();
+        if feeds.len() == 1 {
+            assert!(feed_holds_commits(&feeds[0], &commits));
+        }
     }
     assert_eq!(events_count, 10 * (4 + 1 + 1));
+    assert_eq!(events_count, feeds.iter().map(Vec::len).sum::<usize>());
 }
 
 /// Guards pages: from a number (inclusive), limits short, exact, over and zero, from past the end.
@@ -238,8 +246,8 @@ pub async fn reads_commits_from_a_number_inclusive(store: &Store) {
     for number in 0..5 {
         append(store, plain("from", ANY, vec![event(number)])).await;
     }
-    let partition = store.stream_info(&stream("from")).await.unwrap().partition;
-    let all = whole_commits(store, partition, 0, usize::MAX).await;
+    let partition = partition_of(store, "from");
+    let all = all_commits(store, partition).await;
     let cases = [
         (0, 10, 0..5),
         (0, 5, 0..5),
@@ -273,14 +281,15 @@ pub async fn limits_the_commits_of_a_page(store: &Store) {
         };
         store.append(commit).await.unwrap();
     }
-    let partition = store.stream_info(&stream("many")).await.unwrap().partition;
+    store.flush().await.unwrap();
+    let partition = partition_of(store, "many");
     for limit in [READ_EVENTS_MAX, READ_EVENTS_MAX + 1, usize::MAX] {
         let page = store.read_commits(partition, 1, limit).await.unwrap();
         let numbers = page.iter().map(|it| it.number);
         assert!(numbers.eq((1..).take(READ_EVENTS_MAX)));
     }
     assert_eq!(check_numbers(store).await, u64::try_from(commits_count).unwrap());
-    let recorded = whole_commits(store, partition, 0, usize::MAX).await;
+    let recorded = all_commits(store, partition).await;
     let events = recorded.iter().flat_map(|it| &it.commit.streams).flat_map(|it| &it.events);
     let odd = (0..u64::try_from(commits_count).unwrap()).filter(|number| number % 2 == 1);
     assert!(events.map(number_of).eq(odd));
@@ -302,7 +311,8 @@ pub async fn limits_the_bytes_of_a_page_of_commits(store: &Store) {
         }
         store.append(commit).await.unwrap();
     }
-    let partition = store.stream_info(&stream("large")).await.unwrap().partition;
+    store.flush().await.unwrap();
+    let partition = partition_of(store, "large");
     let commits_count = u64::try_from(READ_BYTES_MAX / PAYLOAD_BYTES_MAX).unwrap();
     for (from, last) in [(0, commits_count), (1, commits_count)] {
         let page = store.read_commits(partition, from, usize::MAX).await.unwrap();
@@ -345,7 +355,7 @@ pub async fn commits_read_while_writers_run_have_no_hole(store: &Store) {
         writer.await.unwrap();
     }
     for (partition, seen) in partitions(store).zip(seen) {
-        assert_eq!(seen, whole_commits(store, partition, 0, usize::MAX).await);
+        assert_eq!(seen, all_commits(store, partition).await);
     }
 }
 
@@ -353,7 +363,7 @@ pub async fn commits_read_while_writers_run_have_no_hole(store: &Store) {
 async fn check_numbers(store: &Store) -> u64 {
     let mut commits_count = 0;
     for partition in partitions(store) {
-        let recorded = whole_commits(store, partition, 0, usize::MAX).await;
+        let recorded = all_commits(store, partition).await;
         let count = u64::try_from(recorded.len()).unwrap();
         assert!(recorded.iter().map(|it| it.number).eq(0..count));
         commits_count += count;
@@ -361,32 +371,45 @@ async fn check_numbers(store: &Store) -> u64 {
     commits_count
 }
 
-/// Asserts that the events of a commit are those of the feed.
-fn check_events(commit: &Commit, recorded: &[RecordedEvent]) {
-    let new = commit.streams.iter().flat_map(|part| {
-        let first = part.expected;
-        part.events
-            .iter()
-            .zip(0_u64..)
-            .map(move |(event, ordinal)| (&part.stream, first, ordinal, event))
-    });
-    for ((stream, expected, ordinal, new), event) in new.zip(recorded) {
-        let before = match expected {
-            ExpectedRevision::Exactly(revision) => ActualRevision::from(revision),
-            _ => ActualRevision::NO_EVENT,
-        };
-        let place = (stream, before.next().plus(ordinal));
-        assert_eq!((&event.stream, event.revision), place);
+/// Asserts that a commit's events of a partition follow each other in its feed, as they were
+/// appended, and returns them.
+fn check_events<'feed>(
+    store: &Store,
+    commit: &Commit,
+    (partition, feed): (Partition, &'feed [RecordedEvent]),
+) -> &'feed [RecordedEvent] {
+    let capabilities = store.capabilities();
+    let parts = commit.streams.iter();
+    let parts = parts.filter(|part| capabilities.partition_of(&part.stream) == partition);
+    let new: Vec<_> = parts.flat_map(places_of).collect();
+    let Some((first, _)) = new.first() else {
+        return &[];
+    };
+    let place = |event: &RecordedEvent| (event.stream.clone(), event.revision);
+    let start = feed.iter().position(|event| place(event) == *first).unwrap();
+    let recorded = &feed[start..start + new.len()];
+    for ((its_place, new), event) in new.iter().zip(recorded) {
+        assert_eq!(place(event), *its_place);
         assert_eq!((&event.event_type, &event.data), (&new.event_type, &new.data));
         assert_eq!(new.id.unwrap_or(event.id), event.id);
         assert_eq!(event.recorded_at, commit.recorded_at);
     }
+    recorded
+}
+
+/// The events of one stream's part of a recorded commit, with their places.
+fn places_of(part: &StreamAppend) -> impl Iterator<Item = ((StreamId, Revision), &NewEvent)> {
+    let before = match part.expected {
+        ExpectedRevision::Exactly(revision) => ActualRevision::from(revision),
+        _ => ActualRevision::NO_EVENT,
+    };
+    let places = (0..).map(move |ordinal| (part.stream.clone(), before.next().plus(ordinal)));
+    places.zip(&part.events)
 }
 
 /// All commits of the partition of a stream.
 async fn all_of(store: &Store, id: &str) -> Vec<RecordedCommit> {
-    let partition = store.stream_info(&stream(id)).await.unwrap().partition;
-    whole_commits(store, partition, 0, usize::MAX).await
+    all_commits(store, partition_of(store, id)).await
 }
 
 /// Takes the ids away that the store made.
@@ -417,8 +440,4 @@ fn claim(key: &str, expires: Option<u64>) -> Claim {
 
 fn release(key: &str) -> Release {
     Release { scope: Arc::from("commits"), key: Arc::from(key), stream: stream("fields") }
-}
-
-fn partitions(store: &Store) -> impl Iterator<Item = Partition> + use<> {
-    (0..store.capabilities().partitions_count).map(Partition)
 }

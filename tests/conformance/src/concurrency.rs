@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_core::commit::{Accepted, Claim, Commit, Receipt};
 use annals_core::event::RecordedEvent;
@@ -13,8 +14,8 @@ use tokio::task::JoinHandle;
 
 use crate::support::{
     NOW, Store, all_feeds, append, assert_same, command_id, commit_of, data_from, data_of, decided,
-    event, event_with_id, events, exactly, part, plain, stream, whole_feed, whole_stream,
-    wrong_revision,
+    event, event_with_id, events, exactly, part, partition_of, partitions, plain, stream,
+    whole_feed, whole_stream, wrong_revision,
 };
 
 const ANY: ExpectedRevision = ExpectedRevision::Any;
@@ -186,10 +187,10 @@ pub async fn commits_at_once_count_one_after_the_other(store: &Store) {
 /// order once; no smaller position appears later.
 pub async fn a_reader_at_the_head_misses_nothing_while_writers_run(store: &Store) {
     const COMMITS_COUNT: u64 = 40;
-    let readers: Vec<JoinHandle<Vec<RecordedEvent>>> = (0..store.capabilities().partitions_count)
+    let readers: Vec<JoinHandle<Vec<RecordedEvent>>> = partitions(store)
         .map(|partition| {
             let store = Arc::clone(store);
-            tokio::spawn(async move { read_until_sealed(&store, Partition(partition)).await })
+            tokio::spawn(async move { read_until_sealed(&store, partition).await })
         })
         .collect();
     let writers = (0..8).map(|number| {
@@ -209,7 +210,7 @@ pub async fn a_reader_at_the_head_misses_nothing_while_writers_run(store: &Store
         writer.unwrap();
     }
     seal(store).await;
-    for (partition, reader) in (0..).map(Partition).zip(readers) {
+    for (partition, reader) in partitions(store).zip(readers) {
         let seen = reader.await.unwrap();
         let filter = FeedFilter::default();
         assert_eq!(seen, whole_feed(store, partition, &filter, usize::MAX).await);
@@ -237,8 +238,8 @@ pub async fn every_look_at_the_feed_is_the_beginning_of_the_final_one(store: &St
             let mut looks: Vec<Vec<Vec<RecordedEvent>>> = Vec::new();
             for _ in 0..20 {
                 let mut look = Vec::new();
-                for partition in 0..store.capabilities().partitions_count {
-                    let (partition, filter) = (Partition(partition), FeedFilter::default());
+                for partition in partitions(&store) {
+                    let filter = FeedFilter::default();
                     let limit = if number == 0 { 13 } else { usize::MAX };
                     look.push(whole_feed(&store, partition, &filter, limit).await);
                 }
@@ -278,7 +279,7 @@ pub async fn a_reader_that_stops_goes_on_from_its_position(store: &Store) {
             }
         })
     };
-    let partition = store.stream_info(&stream("seam")).await.unwrap().partition;
+    let partition = partition_of(store, "seam");
     let filter = FeedFilter::default();
     let (mut seen, mut after) = (Vec::new(), None);
     while seen.len() < 100 {
@@ -296,12 +297,19 @@ pub async fn a_reader_that_stops_goes_on_from_its_position(store: &Store) {
 /// Guards R10: many thousand idle subscribers hold up neither writers nor each other, those that go
 /// away while they wait are not waited for, and all that stay are told.
 pub async fn many_idle_subscribers_hold_up_nobody(store: &Store) {
-    let partition = store.stream_info(&stream("idle")).await.unwrap().partition;
+    let partition = partition_of(store, "idle");
+    // One look is enough for all, since each look of a remote driver is a request.
+    let is_there = Arc::new(AtomicBool::new(false));
     let waiters = (0..10_000).map(|_| {
-        let store = Arc::clone(store);
+        let (store, is_there) = (Arc::clone(store), Arc::clone(&is_there));
         tokio::spawn(async move {
-            while store.head(partition).await.unwrap().is_none() {
+            loop {
                 store.wait_for_news(partition, None).await.unwrap();
+                if is_there.load(Ordering::SeqCst) {
+                    break;
+                }
+                let has_event = store.head(partition).await.unwrap().is_some();
+                is_there.fetch_or(has_event, Ordering::SeqCst);
             }
         })
     });
@@ -356,16 +364,10 @@ async fn append_at_once(store: &Store, commits: Vec<Commit>) -> Vec<Result<Recei
 
 /// Appends an event `number: 99` to a stream of every partition.
 async fn seal(store: &Store) {
-    let mut sealed = HashSet::new();
-    for number in 0.. {
-        if sealed.len() == usize::try_from(store.capabilities().partitions_count).unwrap() {
-            break;
-        }
-        let id = format!("seal-{number}");
-        let partition = store.stream_info(&stream(&id)).await.unwrap().partition;
-        if sealed.insert(partition) {
-            append(store, plain(&id, ANY, vec![event(99)])).await;
-        }
+    for partition in partitions(store) {
+        let ids = (0..).map(|number: u64| format!("seal-{number}"));
+        let mut ids = ids.filter(|id| partition_of(store, id) == partition);
+        append(store, plain(&ids.next().unwrap(), ANY, vec![event(99)])).await;
     }
 }
 

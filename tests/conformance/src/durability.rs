@@ -8,8 +8,8 @@ use annals_core::port::event_store::{AppendError, FeedFilter};
 
 use crate::support::{
     NOW, Store, after_now, assert_same, command_id, commit_of, decided, event_with_id, events,
-    exactly, feed_of_stream, part, plain, refused_by_domain, stream, whole_feed, whole_stream,
-    wrong_revision,
+    exactly, feed_of_stream, part, partition_of, plain, refused_by_domain, stream, whole_feed,
+    whole_stream, wrong_revision,
 };
 
 const ANY: ExpectedRevision = ExpectedRevision::Any;
@@ -101,7 +101,7 @@ pub async fn no_read_shows_an_event_before_it_is_durable(store: &Store) {
 /// Guards exports against commits that a crash takes back: commits are read without waiting, and end
 /// at the last durable one.
 pub async fn no_commit_is_shown_before_it_is_durable(store: &Store) {
-    let partition = store.stream_info(&stream("commits")).await.unwrap().partition;
+    let partition = partition_of(store, "commits");
     for number in 0..50 {
         let accepted = accept(store, plain("commits", ANY, events(2))).await;
         let last = accepted.receipt.streams[0].events.unwrap().last_position;
@@ -122,7 +122,7 @@ pub async fn the_feed_shows_what_is_durable(store: &Store) {
     for Accepted { receipt, durability } in durabilities {
         durability.wait().await.unwrap();
         let last = receipt.streams[0].events.unwrap().last_position;
-        let partition = store.stream_info(&stream("feed")).await.unwrap().partition;
+        let partition = partition_of(store, "feed");
         assert!(store.head(partition).await.unwrap() >= Some(last));
         let feed = whole_feed(store, partition, &FeedFilter::default(), 7).await;
         assert!(feed.iter().any(|event| event.position == last));

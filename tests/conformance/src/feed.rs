@@ -16,8 +16,8 @@ use annals_core::stream::StreamId;
 
 use crate::read_stream::append_large;
 use crate::support::{
-    NOW, Store, after_now, all_feeds, append, assert_same, commit_of, event, events, part, plain,
-    stream, whole_feed, whole_stream,
+    NOW, Store, after_now, all_feeds, append, assert_same, commit_of, event, events, part,
+    partition_of, partitions, plain, stream, whole_feed, whole_stream,
 };
 
 const ANY: ExpectedRevision = ExpectedRevision::Any;
@@ -66,7 +66,7 @@ pub async fn the_feed_is_ordered_and_agrees_with_the_streams(store: &Store) {
 pub async fn reads_after_a_position_exclusive(store: &Store) {
     append(store, plain("after", ANY, events(3))).await;
     append(store, plain("after", ANY, events(2))).await;
-    let partition = partition_of(store, "after").await;
+    let partition = partition_of(store, "after");
     let all = read(store, partition, None, 10).await.events;
     assert_eq!(all, whole_stream(store, &stream("after"), 10).await);
     let head = all[4].position;
@@ -119,7 +119,7 @@ pub async fn feed_pages_neither_repeat_nor_skip(store: &Store) {
 /// Guards the smallest limit: it does not move the reader.
 pub async fn a_limit_of_zero_reads_no_feed(store: &Store) {
     append(store, plain("zero", ANY, events(2))).await;
-    let partition = partition_of(store, "zero").await;
+    let partition = partition_of(store, "zero");
     let recorded = whole_stream(store, &stream("zero"), 10).await;
     let first = Some(recorded[0].position);
     let last = Some(recorded[1].position);
@@ -183,7 +183,7 @@ pub async fn a_filter_lets_through_what_it_says(store: &Store) {
 /// Guards lag: a reader whose filter lets nothing through still reaches the head.
 pub async fn reads_up_to_the_head_when_nothing_is_let_through(store: &Store) {
     append(store, plain("nothing", ANY, events(20))).await;
-    let partition = partition_of(store, "nothing").await;
+    let partition = partition_of(store, "nothing");
     let head = store.head(partition).await.unwrap();
     let nothing = filter(Some(HashSet::new()), None, None);
     let mut after = None;
@@ -235,7 +235,7 @@ pub async fn reads_a_long_feed_whole(store: &Store) {
 pub async fn reads_a_feed_of_large_events_whole(store: &Store) {
     append_large(store, "heavy").await;
     append(store, plain("heavy", ANY, events(3))).await;
-    let partition = partition_of(store, "heavy").await;
+    let partition = partition_of(store, "heavy");
     let of_stream = whole_stream(store, &stream("heavy"), usize::MAX).await;
     assert_eq!(of_stream.len(), READ_BYTES_MAX / PAYLOAD_BYTES_MAX + 6);
     for limit in [7, usize::MAX] {
@@ -251,7 +251,7 @@ pub async fn limits_the_events_of_a_feed_page(store: &Store) {
         let many = (0..COMMIT_EVENTS_MAX).map(|_| event(0));
         append(store, plain("many", ANY, many.collect())).await;
     }
-    let partition = partition_of(store, "many").await;
+    let partition = partition_of(store, "many");
     let all = whole_stream(store, &stream("many"), usize::MAX).await;
     for limit in [READ_EVENTS_MAX, READ_EVENTS_MAX + 1, usize::MAX] {
         let page = read(store, partition, None, limit).await;
@@ -265,7 +265,7 @@ pub async fn limits_the_events_of_a_feed_page(store: &Store) {
 pub async fn limits_the_bytes_of_a_feed_page(store: &Store) {
     append_large(store, "large").await;
     store.flush().await.unwrap();
-    let partition = partition_of(store, "large").await;
+    let partition = partition_of(store, "large");
     let all = whole_stream(store, &stream("large"), usize::MAX).await;
     // Event 0 is one byte short of the largest, so that it takes one more event to reach the limit.
     let large_count = READ_BYTES_MAX / PAYLOAD_BYTES_MAX;
@@ -293,7 +293,7 @@ pub async fn refuses_partitions_it_does_not_have(store: &Store) {
 /// Guards readers at the head: they are told of the next event, whether it comes before or after
 /// they begin to wait.
 pub async fn waits_for_news(store: &Store) {
-    let partition = partition_of(store, "news").await;
+    let partition = partition_of(store, "news");
     let mut after = None;
     for number in 0..10 {
         let waiter = {
@@ -384,12 +384,4 @@ async fn read(
 ) -> FeedPage {
     let filter = FeedFilter::default();
     store.read_feed(partition, after, &filter, limit).await.unwrap()
-}
-
-fn partitions(store: &Store) -> impl Iterator<Item = Partition> {
-    (0..store.capabilities().partitions_count).map(Partition)
-}
-
-async fn partition_of(store: &Store, id: &str) -> Partition {
-    store.stream_info(&stream(id)).await.unwrap().partition
 }

@@ -27,6 +27,10 @@
 //! four fit one file. The driver needs no dependency but this crate for it: a check runs on a tokio
 //! runtime of its own with two worker threads, and fails after [`CHECK_SECONDS_MAX`].
 //!
+//! Checks ask the driver what it can do, and expect that: how many partitions, how long ids are
+//! remembered (at least those of a stream's last 8 commits), how large a commit of state may be. They
+//! are as strict for one partition as if there were no other stores.
+//!
 //! What is not in here: what only one driver promises (files, recovery, wire), which its own tests
 //! check.
 #![expect(
@@ -45,6 +49,7 @@ pub mod durability;
 pub mod event_ids;
 pub mod feed;
 pub mod model;
+pub mod partitions;
 pub mod read_stream;
 
 pub mod blob;

@@ -199,6 +199,15 @@ macro_rules! event_store_checks {
                 waits_for_news
                 counts_events_by_category_type_and_schema_version
             }
+            partitions {
+                a_stream_is_in_the_partition_that_its_id_says
+                positions_of_a_partition_have_no_hole
+                a_commit_of_many_partitions_is_in_the_feed_of_each
+                commits_of_many_partitions_at_once_are_all_whole
+                a_commit_of_many_partitions_is_recorded_after_all_of_them
+                a_commit_is_in_the_partition_of_its_command_or_first_stream
+                the_position_of_a_commit_counts_events_of_other_commits
+            }
             model {
                 random_histories_equal_the_reference_model
             }
@@ -235,6 +244,9 @@ macro_rules! state_stores_checks {
                 refuses_to_add_to_what_is_not_a_counter
                 refuses_to_leave_the_range_of_a_counter
                 limits_keys_values_and_commits
+                allows_at_least_what_every_driver_does
+                limits_the_rows_of_a_commit
+                limits_the_bytes_of_a_commit
                 of_writers_with_one_condition_exactly_one_wins
                 additions_at_once_all_count
                 reads_see_commits_whole
@@ -278,6 +290,10 @@ macro_rules! bus_checks {
             bus {
                 telling_nobody_succeeds
                 publishing_again_is_harmless
+                before_the_first_event_nothing_is_published
+                the_last_published_is_the_last_of_its_partition
+                publishing_again_does_not_move_the_last_published_back
+                publishes_many_events_at_once
                 every_listener_hears_of_news
                 a_late_listener_hears_of_later_news
                 a_slow_listener_holds_up_nobody_and_hears_of_the_newest

@@ -3,18 +3,20 @@
 mod reference;
 mod step;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use annals_core::commit::{Commit, Receipt};
-use annals_core::place::{Partition, Revision};
+use annals_core::place::Revision;
 use annals_core::port::event_store::{Direction, FeedFilter};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tokio::runtime::Handle;
 
 use self::reference::Reference;
 use self::step::{EXPIRY_STEPS_MAX, History, SCOPE, Step};
-use crate::support::{Store, append, assert_same, whole_commits, whole_feed, whole_stream};
+use crate::support::{
+    Store, append, assert_same, partitions, whole_commits, whole_feed, whole_stream,
+};
 
 /// How many histories are tried. The same ones each time: a failure is never a matter of luck.
 pub const HISTORIES_COUNT: u32 = 64;
@@ -30,19 +32,27 @@ pub async fn random_histories_equal_the_reference_model(store: &Store) {
     let mut runner = TestRunner::new_with_rng(config, rng);
     // Each history has streams, ids and claims of its own, the shorter ones of a failure too.
     let number = Cell::new(0);
+    // How many commits each partition has at least.
+    let known = RefCell::new(vec![0; partitions(store).count()]);
     let outcome = tokio::task::block_in_place(|| {
         runner.run(&step::history(STEPS_MAX), |steps| {
             let history = History::new(number.replace(number.get() + 1));
-            Handle::current().block_on(check_history(store, &history, &steps));
+            let commits_before = known.borrow().clone();
+            let commits_before = Handle::current().block_on(async {
+                let commits_before = commits_counts(store, &commits_before).await;
+                check_history(store, &history, &steps, &commits_before).await;
+                commits_before
+            });
+            *known.borrow_mut() = commits_before;
             Ok(())
         })
     });
     assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
 }
 
-async fn check_history(store: &Store, history: &History, steps: &[Step]) {
-    let (mut reference, mut receipts) = (Reference::default(), Vec::new());
-    let commits_before = commits_counts(store).await;
+async fn check_history(store: &Store, history: &History, steps: &[Step], commits_before: &[u64]) {
+    let mut reference = Reference::new(store.capabilities().command_ids_remembered);
+    let mut receipts = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let commit = history.commit(index, steps);
         match reference.append(commit.clone()) {
@@ -65,7 +75,7 @@ async fn check_history(store: &Store, history: &History, steps: &[Step]) {
     check_streams(store, history, &reference).await;
     check_claims(store, history, &reference, steps.len()).await;
     check_feed(store, history, &reference).await;
-    check_commits(store, &reference, &commits_before).await;
+    check_commits(store, &reference, commits_before).await;
 }
 
 /// Checks the receipt of the commit that was appended last.
@@ -105,8 +115,12 @@ async fn check_streams(store: &Store, history: &History, reference: &Reference) 
         let records: Vec<_> = commands.iter().map(|command| &command.record).collect();
         assert_eq!(records, reference.commands(&stream));
         for command in &commands {
-            let found = store.find_command(&stream, command.record.id).await;
-            assert_eq!(found.unwrap().as_ref(), Some(command));
+            let id = command.record.id;
+            let found = store.find_command(&stream, id).await.unwrap();
+            let expected = reference.find_command(&stream, id);
+            assert_eq!(found.as_ref().map(|found| &found.record), expected);
+            let last = commands.iter().rfind(|command| command.record.id == id);
+            assert!(found.is_none() || found.as_ref() == last);
         }
 
         let info = store.stream_info(&stream).await.unwrap();
@@ -133,17 +147,12 @@ async fn check_feed(store: &Store, history: &History, reference: &Reference) {
         stream_prefix: Some(Arc::from(history.stream_prefix())),
         ..FeedFilter::default()
     };
-    let mut partitions = Vec::new();
-    for stream in history.streams() {
-        partitions.push((store.stream_info(&stream).await.unwrap().partition, stream));
-    }
-    for partition in (0..store.capabilities().partitions_count).map(Partition) {
+    for partition in partitions(store) {
         let feed = whole_feed(store, partition, &filter, 5).await;
         let feed: Vec<_> = feed.iter().map(|event| (&event.stream, &event.data)).collect();
-        let parts = reference.parts().filter(|part| {
-            let in_partition = |(its, stream): &(_, _)| *its == partition && *stream == part.stream;
-            partitions.iter().any(in_partition)
-        });
+        let capabilities = store.capabilities();
+        let parts = reference.parts();
+        let parts = parts.filter(|part| capabilities.partition_of(&part.stream) == partition);
         let expected =
             parts.flat_map(|part| part.events.iter().map(|event| (&part.stream, &event.data)));
         let expected: Vec<_> = expected.collect();
@@ -151,11 +160,13 @@ async fn check_feed(store: &Store, history: &History, reference: &Reference) {
     }
 }
 
-/// How many commits each partition has.
-async fn commits_counts(store: &Store) -> Vec<u64> {
+/// How many commits each partition has, when it has at least as many as are known.
+async fn commits_counts(store: &Store, known: &[u64]) -> Vec<u64> {
+    store.flush().await.unwrap();
     let mut counts = Vec::new();
-    for partition in (0..store.capabilities().partitions_count).map(Partition) {
-        counts.push(u64::try_from(whole_commits(store, partition, 0, 1_000).await.len()).unwrap());
+    for (partition, known) in partitions(store).zip(known) {
+        let more = whole_commits(store, partition, *known, 1_000).await.len();
+        counts.push(known + u64::try_from(more).unwrap());
     }
     counts
 }
@@ -163,15 +174,13 @@ async fn commits_counts(store: &Store) -> Vec<u64> {
 /// Checks that the commits after those before the history are its accepted ones, as they were
 /// recorded.
 async fn check_commits(store: &Store, reference: &Reference, commits_before: &[u64]) {
-    for (partition, from) in (0..).map(Partition).zip(commits_before) {
-        let mut expected = Vec::new();
-        for commit in &reference.0 {
-            let own = commit.command.as_ref().map(|command| &command.stream);
-            let first = own.or(commit.streams.first().map(|part| &part.stream)).unwrap();
-            if store.stream_info(first).await.unwrap().partition == partition {
-                expected.push(commit.clone());
-            }
-        }
+    store.flush().await.unwrap();
+    for (partition, from) in partitions(store).zip(commits_before) {
+        let mut expected = reference.commits.clone();
+        let capabilities = store.capabilities();
+        expected.retain(|commit| {
+            commit.home().map(|stream| capabilities.partition_of(stream)) == Some(partition)
+        });
         let mut recorded = Vec::new();
         for (number, found) in (*from..).zip(whole_commits(store, partition, *from, 7).await) {
             assert_eq!(found.number, number);

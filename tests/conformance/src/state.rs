@@ -5,7 +5,7 @@ use annals_core::port::state_store::{KeyRange, Row, StateWrite};
 use bytes::Bytes;
 
 use crate::support::state::{
-    Stores, TABLE, key, key_in, open, put, put_in, row, rows, scan_all, write,
+    Stores, TABLE, key, key_in, open, put, put_in, row, rows, scan_all, write, write_many,
 };
 
 /// Guards readers of new views: what nobody wrote is not there, and asking makes nothing.
@@ -77,7 +77,7 @@ pub async fn gets_thousands_of_rows_at_once(stores: &Stores) {
     let state = open(stores).await;
     let numbers = 0..10_000_u32;
     let writes = numbers.clone().step_by(2).map(|n| put(&n.to_be_bytes(), &n.to_be_bytes()));
-    write(&state, writes.collect()).await;
+    write_many(stores, &state, writes.collect()).await;
     let keys: Vec<_> = numbers.clone().rev().map(|n| key(&n.to_be_bytes())).collect();
     let expected = numbers.rev().map(|n| {
         let value = Bytes::copy_from_slice(&n.to_be_bytes());
@@ -160,7 +160,7 @@ pub async fn limits_the_rows_of_a_scan(stores: &Stores) {
     let state = open(stores).await;
     let rows_count = u32::try_from(SCAN_ROWS_MAX).unwrap() + 1;
     let numbers = (0..rows_count).map(|number| put(&number.to_be_bytes(), b""));
-    write(&state, numbers.collect()).await;
+    write_many(stores, &state, numbers.collect()).await;
     let found = scan_all(&state).await;
     let expected = (0..rows_count - 1).map(|number| row(&number.to_be_bytes(), b""));
     assert_eq!(found, expected.collect::<Vec<_>>());

@@ -1,6 +1,7 @@
 //! `StateStore::commit`: order, conditions, counters, limits and many writers at once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use annals_core::limits::{ROW_BYTES_MAX, ROW_KEY_BYTES_MAX, STATE_COMMIT_WRITES_MAX};
 use annals_core::port::state_store::{StateCommit, StateCondition, StateError, StateWrite};
@@ -218,6 +219,76 @@ pub async fn limits_keys_values_and_commits(stores: &Stores) {
     assert_eq!(scan_all(&state).await, expected);
 }
 
+/// Guards projections: a batch that is within what every driver allows is never too large.
+pub async fn allows_at_least_what_every_driver_does(stores: &Stores) {
+    let capabilities = stores.capabilities();
+    assert_eq!(capabilities, stores.capabilities());
+    assert!(capabilities.commit_rows_max >= 90);
+    assert!(capabilities.commit_bytes_max >= 3 << 20);
+    let state = open(stores).await;
+    // Most rows and most bytes at once.
+    let value = vec![b'v'; (3 << 20) / 90 - 1];
+    let writes: Vec<_> = (0..90_u8).map(|number| put(&[number], &value)).collect();
+    write(&state, writes).await;
+    let expected: Vec<_> = (0..90_u8).map(|number| row(&[number], &value)).collect();
+    assert!(scan_all(&state).await == expected);
+}
+
+/// Guards transactions of the narrowest driver: the rows that conditions and writes name, each
+/// counted once, at the edge and over it.
+pub async fn limits_the_rows_of_a_commit(stores: &Stores) {
+    let (state, max) = (open(stores).await, stores.capabilities().commit_rows_max);
+    if max == STATE_COMMIT_WRITES_MAX {
+        // No limit of its own: the one of writes and conditions comes first.
+        return;
+    }
+    let name = |number: usize| u32::try_from(number).unwrap().to_be_bytes();
+    // Some rows are named by conditions only, some by two writes, and one by both.
+    let commit_of = |rows_count: usize| {
+        let conditions = (0..20).map(|number| condition(&name(number), None));
+        let writes = (19..rows_count).chain(40..60).map(|number| put(&name(number), b"1"));
+        StateCommit { conditions: conditions.collect(), writes: writes.collect() }
+    };
+    let refused = state.commit(commit_of(max + 1)).await;
+    assert_same(&refused, &Err::<(), _>(&too_large_error("rows of a commit", max)));
+    assert_eq!(scan_all(&state).await, []);
+    state.commit(commit_of(max)).await.unwrap();
+    let expected = (19..max).map(|number| row(&name(number), b"1"));
+    assert_eq!(scan_all(&state).await, expected.collect::<Vec<_>>());
+}
+
+/// Guards transactions of the narrowest driver: keys and values together, at the edge and over it, a
+/// row that is written twice twice.
+pub async fn limits_the_bytes_of_a_commit(stores: &Stores) {
+    let (state, max) = (open(stores).await, stores.capabilities().commit_bytes_max);
+    if max == usize::MAX {
+        // No limit.
+        return;
+    }
+    let commit_of = |bytes_count: usize| {
+        let mut writes = vec![put(b"twice", b"1"), put(b"twice", b"2")];
+        let mut rest = bytes_count - 2 * (b"twice".len() + 1);
+        for number in 0_u8.. {
+            if rest == 0 {
+                break;
+            }
+            let value_bytes = (rest - 1).min(ROW_BYTES_MAX);
+            rest -= 1 + value_bytes;
+            writes.push(put(&[number], &vec![b'v'; value_bytes]));
+        }
+        StateCommit { conditions: Vec::new(), writes }
+    };
+    let over = commit_of(max + 1);
+    assert_eq!(over.bytes_count(), max + 1);
+    let refused = state.commit(over).await;
+    assert_same(&refused, &Err::<(), _>(&too_large_error("bytes of a commit", max)));
+    assert_eq!(scan_all(&state).await, []);
+    let full = commit_of(max);
+    let rows_count = full.rows().len();
+    state.commit(full).await.unwrap();
+    assert_eq!(scan_all(&state).await.len(), rows_count);
+}
+
 /// Guards leases: of many writers with one condition exactly one wins.
 pub async fn of_writers_with_one_condition_exactly_one_wins(stores: &Stores) {
     let state = open(stores).await;
@@ -248,31 +319,42 @@ pub async fn additions_at_once_all_count(stores: &Stores) {
     assert_eq!(scan_all(&state).await, rows(&[(b"a", b"96"), (b"b", b"-32")]));
 }
 
-/// Guards readers while a writer runs: a commit is seen whole or not at all, by every kind of read,
-/// and one that has returned is seen.
+/// Guards readers while a writer runs: what a commit wrote that has returned is seen by every kind of
+/// read and does not go away, and where the driver promises it, a commit is seen whole or not at all.
 pub async fn reads_see_commits_whole(stores: &Stores) {
     const COMMITS_COUNT: u8 = 100;
+    let are_of_one_moment = stores.capabilities().reads_are_of_one_moment;
     let state = open(stores).await;
     write(&state, vec![put(b"a", &[0]), put(b"b", &[0])]).await;
+    let returned = Arc::new(AtomicU8::new(0));
     let writer = {
-        let state = Arc::clone(&state);
+        let (state, returned) = (Arc::clone(&state), Arc::clone(&returned));
         tokio::spawn(async move {
             for number in 1..=COMMITS_COUNT {
                 write(&state, vec![put(b"a", &[number]), put(b"b", &[number])]).await;
+                returned.store(number, Ordering::SeqCst);
                 let value = state.get(TABLE, b"a").await.unwrap();
                 assert_eq!(value, Some(Bytes::from(vec![number])));
             }
         })
     };
-    let mut last = 0;
-    while last < COMMITS_COUNT {
-        let values = state.get_many(&[key(b"b"), key(b"a")]).await.unwrap();
-        assert_eq!(values[0], values[1]);
-        let found = scan_all(&state).await;
-        assert_eq!(found[0].value, found[1].value);
-        let seen = found[0].value[0];
-        assert!(seen >= last, "a commit went away");
-        last = seen;
+    // The least that each read must show: what the ones before it have shown, and what has returned.
+    let mut seen = [0, 0];
+    while seen.into_iter().min() < Some(COMMITS_COUNT) {
+        for is_scan in [false, true] {
+            let least = seen.map(|seen| seen.max(returned.load(Ordering::SeqCst)));
+            seen = if is_scan {
+                let found = scan_all(&state).await;
+                [found[0].value[0], found[1].value[0]]
+            } else {
+                let values = state.get_many(&[key(b"a"), key(b"b")]).await.unwrap();
+                let values: Vec<u8> = values.iter().flatten().map(|value| value[0]).collect();
+                [values[0], values[1]]
+            };
+            let is_behind = seen.iter().zip(least).any(|(seen, least)| *seen < least);
+            assert!(!is_behind, "{seen:?} was seen after {least:?}");
+            assert!(seen[0] == seen[1] || !are_of_one_moment, "half a commit was seen: {seen:?}");
+        }
         tokio::task::yield_now().await;
     }
     writer.await.unwrap();

@@ -2,6 +2,7 @@
 
 pub(crate) mod state;
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -173,12 +174,39 @@ pub(crate) async fn contents(store: &Store, commit: &Commit) -> Contents {
     }
 }
 
+/// The partitions of the store.
+pub(crate) fn partitions(store: &Store) -> impl Iterator<Item = Partition> + use<> {
+    (0..store.capabilities().partitions_count).map(Partition)
+}
+
+/// The partition of `account/<id>`.
+pub(crate) fn partition_of(store: &Store, id: &str) -> Partition {
+    store.capabilities().partition_of(&stream(id))
+}
+
+/// The ids `<prefix>-…` of a few streams, each in a partition of its own while there are any.
+pub(crate) fn ids_in_many_partitions(store: &Store, prefix: &str) -> Vec<String> {
+    const IDS_COUNT: usize = 6;
+    let mut free: HashSet<Partition> = partitions(store).collect();
+    let mut ids = Vec::new();
+    for number in 0.. {
+        if ids.len() == IDS_COUNT {
+            break;
+        }
+        let id = format!("{prefix}-{number}");
+        if free.is_empty() || free.remove(&partition_of(store, &id)) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
 /// All durable events, partition by partition.
 pub(crate) async fn all_feeds(store: &Store) -> Vec<Vec<RecordedEvent>> {
     let mut feeds = Vec::new();
-    for partition in 0..store.capabilities().partitions_count {
+    for partition in partitions(store) {
         let filter = FeedFilter::default();
-        feeds.push(whole_feed(store, Partition(partition), &filter, usize::MAX).await);
+        feeds.push(whole_feed(store, partition, &filter, usize::MAX).await);
     }
     feeds
 }
@@ -225,7 +253,14 @@ pub(crate) async fn whole_stream(
     events
 }
 
-/// All commits of a partition from number `from` on, read in pages of `limit`.
+/// All commits of a partition that were accepted before, those without events too, which may have
+/// been reported as durable early.
+pub(crate) async fn all_commits(store: &Store, partition: Partition) -> Vec<RecordedCommit> {
+    store.flush().await.unwrap();
+    whole_commits(store, partition, 0, usize::MAX).await
+}
+
+/// All durable commits of a partition from number `from` on, read in pages of `limit`.
 pub(crate) async fn whole_commits(
     store: &Store,
     partition: Partition,
@@ -246,12 +281,12 @@ pub(crate) async fn whole_commits(
 
 /// The events of `stream` in the partition's feed.
 pub(crate) async fn feed_of_stream(store: &Store, stream: &StreamId) -> Vec<RecordedEvent> {
-    let info = store.stream_info(stream).await.unwrap();
+    let partition = store.capabilities().partition_of(stream);
     let filter = FeedFilter {
         categories: Some([Arc::from(stream.category())].into()),
         ..FeedFilter::default()
     };
-    let mut events = whole_feed(store, info.partition, &filter, usize::MAX).await;
+    let mut events = whole_feed(store, partition, &filter, usize::MAX).await;
     events.retain(|event| event.stream == *stream);
     events
 }
@@ -275,7 +310,7 @@ pub(crate) async fn assert_recorded(store: &Store, commit: &Commit, receipt: &Re
     for (append, receipt_of) in commit.streams.iter().zip(&receipt.streams) {
         let recorded = events_of(store, &append.stream, receipt_of).await;
         assert_eq!(recorded.len(), append.events.len());
-        let partition = store.stream_info(&append.stream).await.unwrap().partition;
+        let partition = store.capabilities().partition_of(&append.stream);
         let feed = feed_of_stream(store, &append.stream).await;
         for (index, (new, event)) in append.events.iter().zip(&recorded).enumerate() {
             let ordinal = u32::try_from(index).unwrap();

@@ -43,11 +43,13 @@ pub enum Breach {
     ForgetsOutcome,
     /// A state commit writes its last row only, e.g. the checkpoint.
     TearsStateCommit,
+    /// A state commit happens whether its conditions hold or not.
+    IgnoresConditions,
 }
 
 impl Breach {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::LosesCommit,
         Self::TellsDurableEarly,
         Self::RecordsRefused,
@@ -57,6 +59,7 @@ impl Breach {
         Self::ReadsShort,
         Self::ForgetsOutcome,
         Self::TearsStateCommit,
+        Self::IgnoresConditions,
     ];
 }
 
@@ -86,10 +89,11 @@ impl Broken {
     async fn forged(&self, commit: &Commit) -> Result<Accepted, AppendError> {
         let unavailable =
             |error| AppendError::Unavailable(DriverError::with_source("a read failed", error));
-        let head = self.store.head(Partition::ZERO).await.map_err(unavailable)?;
-        let first = head.map_or(0, |head| head.get().saturating_add(1));
         let mut streams = Vec::new();
         for part in &commit.streams {
+            let partition = self.store.capabilities().partition_of(&part.stream);
+            let head = self.store.head(partition).await.map_err(unavailable)?;
+            let first = head.map_or(0, |head| head.get().saturating_add(1));
             let before = self.store.stream_info(&part.stream).await.map_err(unavailable)?.revision;
             let count = u64::try_from(part.events.len()).unwrap_or_default();
             let events = count.checked_sub(1).map(|more| RecordedRange {
@@ -235,9 +239,12 @@ impl EventStore for Broken {
     }
 }
 
-/// State stores that tear commits apart.
+/// State stores that break one rule.
 #[derive(Debug)]
-pub(crate) struct BrokenStates(Arc<dyn StateStores>);
+pub(crate) struct BrokenStates {
+    stores: Arc<dyn StateStores>,
+    breach: Breach,
+}
 
 impl BrokenStates {
     /// `stores`, broken when `breach` is about them.
@@ -245,38 +252,44 @@ impl BrokenStates {
         stores: Arc<dyn StateStores>,
         breach: Option<Breach>,
     ) -> Arc<dyn StateStores> {
-        let is_broken = breach == Some(Breach::TearsStateCommit);
-        if is_broken { Arc::new(Self(stores)) } else { stores }
+        match breach {
+            Some(breach @ (Breach::TearsStateCommit | Breach::IgnoresConditions)) => {
+                Arc::new(Self { stores, breach })
+            }
+            _ => stores,
+        }
     }
 }
 
 #[async_trait]
 impl StateStores for BrokenStates {
     fn capabilities(&self) -> StateCapabilities {
-        self.0.capabilities()
+        self.stores.capabilities()
     }
 
     async fn open(&self, space: &StateSpace) -> Result<Arc<dyn StateStore>, StateError> {
-        Ok(Arc::new(Torn { state: self.0.open(space).await?, calls: AtomicU64::new(0) }))
+        let state = self.stores.open(space).await?;
+        Ok(Arc::new(BrokenState { state, breach: self.breach, calls: AtomicU64::new(0) }))
     }
 
     async fn remove(&self, space: &StateSpace) -> Result<(), StateError> {
-        self.0.remove(space).await
+        self.stores.remove(space).await
     }
 
     async fn list(&self) -> Result<Vec<StateSpace>, StateError> {
-        self.0.list().await
+        self.stores.list().await
     }
 }
 
 #[derive(Debug)]
-struct Torn {
+struct BrokenState {
     state: Arc<dyn StateStore>,
+    breach: Breach,
     calls: AtomicU64,
 }
 
 #[async_trait]
-impl StateStore for Torn {
+impl StateStore for BrokenState {
     async fn get(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>, StateError> {
         self.state.get(table, key).await
     }
@@ -295,7 +308,10 @@ impl StateStore for Torn {
     }
 
     async fn commit(&self, mut commit: StateCommit) -> Result<(), StateError> {
-        if self.calls.fetch_add(1, Ordering::Relaxed) % CALLS_PER_BREACH == CALLS_PER_BREACH - 1 {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.breach == Breach::IgnoresConditions {
+            commit.conditions.clear();
+        } else if call % CALLS_PER_BREACH == CALLS_PER_BREACH - 1 {
             commit.writes.drain(..commit.writes.len().saturating_sub(1));
         }
         self.state.commit(commit).await

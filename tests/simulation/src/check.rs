@@ -7,8 +7,9 @@ use annals_core::commit::{Commit, RecordedCommit};
 use annals_core::event::RecordedEvent;
 use annals_core::id::{CommandId, EventId};
 use annals_core::invariants;
-use annals_core::place::{ActualRevision, ExpectedRevision, Position};
+use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Position};
 use annals_core::plugin::Refusal;
+use annals_core::port::event_store::Capabilities;
 use annals_core::port::state_store::{KeyRange, StateSpace};
 use annals_core::port::{StateStore, StateStores as _};
 use annals_core::stream::StreamId;
@@ -17,7 +18,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::guest::{self, SEEN, SUMS};
 use crate::ledger::{Ledger, SentAppend, SentCommand};
-use crate::world::{Log, World};
+use crate::world::{Log, PartitionLog, World};
 
 /// Checks all that holds at any time.
 pub(crate) async fn all(world: &mut World) -> anyhow::Result<()> {
@@ -28,7 +29,7 @@ pub(crate) async fn all(world: &mut World) -> anyhow::Result<()> {
     check_decisions(&log.commits)?;
     check_claims(&log.commits)?;
     check_ledger(&log, &world.ledger)?;
-    check_view(world, &log.feed).await.context("the view")?;
+    check_view(world, &log).await.context("the view")?;
     world.known = log.commits;
     Ok(())
 }
@@ -43,23 +44,32 @@ pub(crate) async fn is_complete(world: &World) -> anyhow::Result<()> {
     }
     let open_append = world.ledger.appends.iter().find(|sent| sent.fate.is_open());
     ensure!(open_append.is_none(), "an append is still not told: {open_append:?}");
-    let head = log.feed.iter().rfind(|event| !event.stream.is_system());
-    let checkpoint = checkpoint(world).await?;
-    ensure!(checkpoint == head.map(|event| event.position), "the view is not at the head");
+    for PartitionLog { partition, feed, .. } in &log.partitions {
+        let head = feed.iter().rfind(|event| !event.stream.is_system());
+        let checkpoint = checkpoint(world, *partition).await?;
+        ensure!(checkpoint == head.map(|event| event.position), "the view is not at the head");
+    }
     ensure!(world.store.not_durable_count() == 0, "an engine that stopped left something open");
     Ok(())
 }
 
-/// The invariants of a log: places, times, ids, and feed and commits saying the same.
+/// The invariants of a log: places, times, ids, and feeds and commits saying the same.
 fn check_log(log: &Log) -> anyhow::Result<()> {
-    let Log { commits, feed } = log;
-    ensure!(invariants::commits_are_dense(commits), "commits or positions have a hole");
-    ensure!(invariants::commands_are_distinct(commits), "a command was decided twice");
-    ensure!(invariants::positions_increase(None, feed), "positions of the feed go back");
-    ensure!(invariants::feed_agrees_with_streams(feed), "a stream's revisions have a hole");
-    ensure!(invariants::times_never_go_back(feed), "times of the feed go back");
-    ensure!(invariants::events_are_distinct(feed), "an event is there twice");
-    ensure!(invariants::feed_holds_commits(feed, commits), "feed and commits differ");
+    for PartitionLog { partition, commits, feed } in &log.partitions {
+        let home = |it: &&RecordedCommit| {
+            it.commit.home().map(|stream| log.capabilities.partition_of(stream))
+        };
+        let accepted = log.commits.iter().filter(|it| home(it) == Some(*partition));
+        ensure!(accepted.eq(commits), "commits of partition {partition} are out of order");
+        ensure!(invariants::commits_are_dense(commits), "commits or positions have a hole");
+        ensure!(invariants::positions_increase(None, feed), "positions of the feed go back");
+        ensure!(invariants::feed_agrees_with_streams(feed), "a stream's revisions have a hole");
+        ensure!(invariants::times_never_go_back(feed), "times of the feed go back");
+        ensure!(invariants::feed_holds_commits(feed, commits), "feed and commits differ");
+    }
+    let events: Vec<RecordedEvent> = log.events().cloned().collect();
+    ensure!(invariants::events_are_distinct(&events), "an event is there twice");
+    ensure!(invariants::commands_are_distinct(&log.commits), "a command was decided twice");
     Ok(())
 }
 
@@ -122,18 +132,19 @@ fn check_claims(commits: &[RecordedCommit]) -> anyhow::Result<()> {
 fn check_ledger(log: &Log, ledger: &Ledger) -> anyhow::Result<()> {
     let recorded = commands_by_id(&log.commits);
     let mut events_of: HashMap<CommandId, Vec<&RecordedEvent>> = HashMap::new();
-    for event in &log.feed {
+    for event in log.events() {
         if let Some(id) = event.command_id {
             events_of.entry(id).or_default().push(event);
         }
     }
     for sent in &ledger.commands {
         let events = events_of.get(&sent.id).map_or(&[] as &[_], Vec::as_slice);
-        check_command(sent, recorded.get(&sent.id).copied(), events)
+        let recorded = recorded.get(&sent.id).copied();
+        check_command(sent, recorded, (events, log.capabilities))
             .with_context(|| format!("command {}", sent.id))?;
     }
     let events: HashMap<EventId, &RecordedEvent> =
-        log.feed.iter().map(|event| (event.id, event)).collect();
+        log.events().map(|event| (event.id, event)).collect();
     for sent in &ledger.appends {
         check_append(sent, events.get(&sent.id).copied())
             .with_context(|| format!("append {}", sent.id))?;
@@ -154,7 +165,7 @@ fn commands_by_id(commits: &[RecordedCommit]) -> HashMap<CommandId, &RecordedCom
 fn check_command(
     sent: &SentCommand,
     recorded: Option<&RecordedCommit>,
-    events: &[&RecordedEvent],
+    (events, capabilities): (&[&RecordedEvent], Capabilities),
 ) -> anyhow::Result<()> {
     let Some(RecordedCommit { commit, .. }) = recorded else {
         ensure!(sent.fate.told.is_none(), "was acknowledged and is not there");
@@ -166,12 +177,13 @@ fn check_command(
     let is_as_sent = command.name == sent.request.command && command.data == sent.request.data;
     ensure!(is_as_sent, "is recorded as {command:?}");
     let Some(told) = &sent.fate.told else { return Ok(()) };
-    let actual = outcome_of(sent.id, commit, events)?;
+    let mut actual = outcome_of(sent.id, commit, events)?;
+    actual.partition = capabilities.partition_of(&actual.stream);
     ensure!(*told == actual, "was told as {told:?} and is recorded as {actual:?}");
     Ok(())
 }
 
-/// The outcome of a commit's command, from the log alone.
+/// The outcome of a commit's command, from the log alone, as if in the first partition.
 fn outcome_of(
     id: CommandId,
     commit: &Commit,
@@ -195,6 +207,7 @@ fn outcome_of(
         command_id: id,
         stream: command.stream.clone(),
         revision: own.last().map_or(before, |event| event.revision.into()),
+        partition: Partition::ZERO,
         position: own.last().map(|event| event.position),
         recorded_at: commit.recorded_at,
         verdict: match &command.outcome {
@@ -222,21 +235,24 @@ fn check_append(sent: &SentAppend, recorded: Option<&RecordedEvent>) -> anyhow::
     Ok(())
 }
 
-/// The view is the fold of the events up to its checkpoint, each handled once, and the checkpoint is
-/// not ahead of the log.
-async fn check_view(world: &World, feed: &[RecordedEvent]) -> anyhow::Result<()> {
+/// The view is the fold of the events up to its checkpoints, each handled once, and no checkpoint is
+/// ahead of the log.
+async fn check_view(world: &World, log: &Log) -> anyhow::Result<()> {
     let Some(state) = view(world).await? else { return Ok(()) };
-    let checkpoint = checkpoint(world).await?;
-    let head = feed.last().map(|event| event.position);
-    ensure!(checkpoint <= head, "its checkpoint {checkpoint:?} is ahead of {head:?}");
-    let handled =
-        feed.iter().filter(|event| Some(event.position) <= checkpoint && !event.stream.is_system());
     let mut sums: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
     let mut seen: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
-    for event in handled {
-        let number = guest::number_of(&event.data).context("an event is no number")?;
-        *sums.entry(event.stream.as_str().as_bytes().to_vec()).or_default() += number;
-        seen.insert(event.position.get().to_be_bytes().to_vec(), 1);
+    let mut checkpoints = Vec::new();
+    for PartitionLog { partition, feed, .. } in &log.partitions {
+        let checkpoint = checkpoint(world, *partition).await?;
+        let head = feed.last().map(|event| event.position);
+        ensure!(checkpoint <= head, "its checkpoint {checkpoint:?} is ahead of {head:?}");
+        let handled = feed.iter().filter(|event| Some(event.position) <= checkpoint);
+        for event in handled.filter(|event| !event.stream.is_system()) {
+            let number = guest::number_of(&event.data).context("an event is no number")?;
+            *sums.entry(event.stream.as_str().as_bytes().to_vec()).or_default() += number;
+            seen.insert(guest::place_key(*partition, event.position), 1);
+        }
+        checkpoints.push(checkpoint);
     }
     for (table, expected) in [(SUMS, sums), (SEEN, seen)] {
         let mut rows = BTreeMap::new();
@@ -246,7 +262,7 @@ async fn check_view(world: &World, feed: &[RecordedEvent]) -> anyhow::Result<()>
         }
         ensure!(
             rows == expected,
-            "table `{table}` is not the fold of its events up to {checkpoint:?}: {rows:?}, not \
+            "table `{table}` is not the fold of its events up to {checkpoints:?}: {rows:?}, not \
              {expected:?}"
         );
     }
@@ -254,9 +270,10 @@ async fn check_view(world: &World, feed: &[RecordedEvent]) -> anyhow::Result<()>
 }
 
 /// The stored checkpoint of the view.
-async fn checkpoint(world: &World) -> anyhow::Result<Option<Position>> {
+async fn checkpoint(world: &World, partition: Partition) -> anyhow::Result<Option<Position>> {
     let Some(state) = view(world).await? else { return Ok(None) };
-    let Some(value) = state.get("$checkpoint", b"partition-0").await? else { return Ok(None) };
+    let key = format!("partition-{partition}");
+    let Some(value) = state.get("$checkpoint", key.as_bytes()).await? else { return Ok(None) };
     let value: serde_json::Value = serde_json::from_slice(&value)?;
     Ok(value.get("position").and_then(serde_json::Value::as_u64).map(Position::new))
 }

@@ -34,7 +34,7 @@ const STREAMS_COUNT: u64 = 3;
 /// Sends some commands at once, new ones and repeats, and notes what is told of each.
 pub(crate) async fn send_commands(
     world: &mut World,
-    engine: &Engine,
+    hosts: &[Engine],
     random: &mut Random,
 ) -> anyhow::Result<()> {
     let mut sendings = Vec::new();
@@ -49,14 +49,20 @@ pub(crate) async fn send_commands(
         };
         let patience = random.happens(100).then(|| Duration::from_millis(random.below(80)));
         let delay = Duration::from_millis(random.below(10));
-        sendings.push((index, delay, patience));
+        sendings.push((index, delay, patience, pick(hosts, random)?));
     }
     let ledger = RefCell::new(&mut world.ledger);
-    let sendings = sendings.into_iter().map(async |(index, delay, patience)| {
+    let sendings = sendings.into_iter().map(async |(index, delay, patience, engine)| {
         tokio::time::sleep(delay).await;
         send(&ledger, engine, index, patience).await
     });
     join_all(sendings).await.into_iter().collect()
+}
+
+/// The host that a client asks.
+pub(crate) fn pick<'a>(hosts: &'a [Engine], random: &mut Random) -> anyhow::Result<&'a Engine> {
+    let index = usize::try_from(random.below(u64::try_from(hosts.len())?))?;
+    hosts.get(index).context("no host")
 }
 
 /// Sends everything again that may be recorded without the client knowing, until it knows.
@@ -126,6 +132,7 @@ fn new_command(number: usize, random: &mut Random) -> anyhow::Result<SentCommand
         command: CommandName::new(command)?,
         data: Bytes::from(amount.to_string()),
         command_id: Some(id),
+        id_is_new: false,
         expected,
         origin: Origin::default(),
     };
@@ -194,8 +201,7 @@ pub(crate) async fn read_state(
     };
     let log = world.log().await?;
     let events = log
-        .feed
-        .iter()
+        .events()
         .filter(|event| event.stream == state.stream && Some(event.revision) <= state.revision.0);
     let sum: i64 = events.filter_map(|event| crate::guest::number_of(&event.data)).sum();
     let shown = String::from_utf8_lossy(&state.data).into_owned();
@@ -209,9 +215,14 @@ pub(crate) async fn read_view(
     engine: &Engine,
     random: &mut Random,
 ) -> anyhow::Result<()> {
-    let position = world.log().await?.feed.last().map(|event| event.position);
-    let wait = position.filter(|_| random.happens(500));
-    let wait = wait.map(|position| WaitFor { position, wait: Duration::from_millis(200) });
+    let heads: Vec<(Partition, Position)> = world.log().await?.heads().collect();
+    let head = heads.get(usize::try_from(random.below(u64::try_from(heads.len())?))?);
+    let head = head.filter(|_| random.happens(500));
+    let wait = head.map(|(partition, position)| WaitFor {
+        partition: *partition,
+        position: *position,
+        wait: Duration::from_millis(200),
+    });
     let key = format!("{}/{}", AGGREGATES[0], random.below(STREAMS_COUNT));
     match view_row(engine, &key, wait).await {
         Ok(()) | Err(ViewError::NotReached { .. } | ViewError::State(_)) => Ok(()),
@@ -219,10 +230,13 @@ pub(crate) async fn read_view(
     }
 }
 
-/// Waits until the view has handled everything up to `position`.
-pub(crate) async fn reach(engine: &Engine, position: Position) -> anyhow::Result<()> {
-    let wait = Some(WaitFor { position, wait: ANSWER_WAIT });
-    view_row(engine, "none", wait).await.context("the view does not catch up")
+/// Waits until a host shows the view with everything that is durable.
+pub(crate) async fn reach_heads(world: &World, engine: &Engine) -> anyhow::Result<()> {
+    for (partition, position) in world.log().await?.heads() {
+        let wait = Some(WaitFor { partition, position, wait: ANSWER_WAIT });
+        view_row(engine, "none", wait).await.context("the view does not catch up")?;
+    }
+    Ok(())
 }
 
 async fn view_row(engine: &Engine, key: &str, wait: Option<WaitFor>) -> Result<(), ViewError> {
@@ -233,12 +247,11 @@ async fn view_row(engine: &Engine, key: &str, wait: Option<WaitFor>) -> Result<(
     engine.view_row(&projection, &table, key.as_bytes(), wait).await.map(drop)
 }
 
-/// Tells the bus where the head is, as a host does after commits.
+/// Tells the bus where the heads are, as a host does after commits.
 pub(crate) async fn wake(world: &World, bus: &dyn annals_core::port::Bus) -> anyhow::Result<()> {
-    let head = world.log().await?.feed.last().map(|event| event.position);
-    if let Some(head) = head {
+    for (partition, head) in world.log().await?.heads() {
         // The bus may fail at any time: the store is the truth.
-        drop(bus.wake(Partition::ZERO, head).await);
+        drop(bus.wake(partition, head).await);
     }
     Ok(())
 }

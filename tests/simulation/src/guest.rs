@@ -11,6 +11,7 @@ use annals_core::columns::{EventBatch, History};
 use annals_core::event::{ContentType, SchemaVersion};
 use annals_core::id::Digest;
 use annals_core::name::{CommandName, EventType, PluginName, TableName};
+use annals_core::place::{Partition, Position};
 use annals_core::plugin::{
     Context, Decision, Description, GuestClaim, GuestEvent, GuestRowKey, GuestWrite, MessageType,
     PluginKind, ProjectFailure, QueryRefusal, Refusal,
@@ -31,7 +32,7 @@ pub(crate) const PROJECTION: &str = "sums";
 /// Table of a row per stream: its sum.
 pub(crate) const SUMS: &str = "sums";
 
-/// Table of a row per event, by position: how often it was handled.
+/// Table of a row per event, by partition and position: how often it was handled.
 pub(crate) const SEEN: &str = "seen";
 
 /// The type of all events. The data of an event is the number that was added.
@@ -79,6 +80,11 @@ pub(crate) fn decide(sum: i64, command: &str, number: i64) -> Result<Decision, R
 /// The number that the data of a command or an event is.
 pub(crate) fn number_of(data: &[u8]) -> Option<i64> {
     std::str::from_utf8(data).ok()?.parse().ok()
+}
+
+/// The key of an event's row in [`SEEN`].
+pub(crate) fn place_key(partition: Partition, position: Position) -> Vec<u8> {
+    [&partition.0.to_be_bytes()[..], &position.get().to_be_bytes()].concat()
 }
 
 /// Runs the plugins in here.
@@ -276,7 +282,7 @@ impl ProjectionGuest for Projection {
         let sums = keys.into_iter().zip(sums);
         let mut writes: Vec<_> =
             sums.map(|(key, sum)| GuestWrite::Put(key, sum.to_string().into_bytes())).collect();
-        let seen = events.positions.iter().map(|position| position.get().to_be_bytes());
+        let seen = events.positions.iter().map(|place| place_key(events.partition, *place));
         writes.extend(seen.map(|key| GuestWrite::Add(row(1, &key), 1)));
         Ok(Ok(writes))
     }

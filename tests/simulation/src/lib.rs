@@ -9,10 +9,11 @@
 //!             │                            the process dies           │
 //!             └──────────► check ◄────────────────────────────────────┘
 //! ```
-//! A run is some lives of a process. In each the engine starts on what the last one left, a client
-//! sends commands and is told outcomes or not, and at a random await of a driver the process is
-//! gone. After every step and every start `check` compares what the client was told with what the
-//! drivers hold, by the invariants of `annals_core::invariants` and some of the simulation's own.
+//! A run is some lives of a process, or of two hosts on one store, which has one partition or
+//! several. In each the engine starts on what the last one left, a client sends commands and is told
+//! outcomes or not, and at a random await of a driver the process is gone. After every step and every
+//! start `check` compares what the client was told with what the drivers hold, by the invariants of
+//! `annals_core::invariants` and some of the simulation's own.
 //!
 //! [`run`] is where to start. `life.rs` is one life and its steps, `client.rs` what is sent and
 //! noted, `check.rs` what must hold, `guest.rs` the plugins, `plan.rs` faults and deaths, `broken.rs`

@@ -1,4 +1,5 @@
-//! One life of a process: start, steps with a check after each, and an end, often in their midst.
+//! One life of a process, or of two hosts on one store: start, steps with a check after each, and an
+//! end, often in their midst.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -54,10 +55,7 @@ pub(crate) async fn live(
 
 async fn live_in_here(world: &mut World, random: &mut Random, kind: Kind) -> anyhow::Result<End> {
     let ports = world.ports();
-    let engine = Engine::start(ports.clone(), options()).await.context("it does not start")?;
-    for component in guest::components() {
-        engine.install(None, component, None).await.context("a plugin is not installed")?;
-    }
+    let hosts = start(&ports, 1 + random.below(2)).await?;
     // Loading runs on other threads: whatever was started meanwhile comes to rest before the seed
     // decides again.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -77,7 +75,7 @@ async fn live_in_here(world: &mut World, random: &mut Random, kind: Kind) -> any
             biased;
             () = plan.died() => return Ok(End::Died),
             () = sleep_until(end_of_time) => return Ok(End::Died),
-            done = step(world, &engine, &ports, random) => {
+            done = step(world, &hosts, &ports, random) => {
                 done.with_context(|| format!("in step {number}"))?;
             }
         }
@@ -88,34 +86,50 @@ async fn live_in_here(world: &mut World, random: &mut Random, kind: Kind) -> any
         return Ok(End::Died);
     }
     plan.calm_down();
-    stop(world, &engine, kind).await?;
+    stop(world, &hosts, kind).await?;
     Ok(End::Stopped)
 }
 
-/// Stops the engine; in the last life after everything is told and projected.
-async fn stop(world: &mut World, engine: &Engine, kind: Kind) -> anyhow::Result<()> {
+/// Starts as many hosts, with all plugins.
+async fn start(ports: &Ports, hosts_count: u64) -> anyhow::Result<Vec<Engine>> {
+    let mut hosts = Vec::new();
+    for _ in 0..hosts_count {
+        let engine = Engine::start(ports.clone(), options()).await.context("it does not start")?;
+        for component in guest::components() {
+            engine.install(None, component, None).await.context("a plugin is not installed")?;
+        }
+        hosts.push(engine);
+    }
+    Ok(hosts)
+}
+
+/// Stops the hosts; in the last life after everything is told and projected.
+async fn stop(world: &mut World, hosts: &[Engine], kind: Kind) -> anyhow::Result<()> {
     // Whatever waits in a fault waits no longer than this.
     tokio::time::sleep(Duration::from_secs(60)).await;
     if kind == Kind::Last {
+        let engine = hosts.first().context("no host")?;
         client::clear_up(world, engine).await.context("clearing up")?;
-        let head = world.log().await?.feed.last().map(|event| event.position);
-        if let Some(head) = head {
-            client::reach(engine, head).await?;
+        for engine in hosts {
+            client::reach_heads(world, engine).await?;
         }
     }
-    engine.stop().await;
+    for engine in hosts {
+        engine.stop().await;
+    }
     check::all(world).await.context("after the engine stopped")?;
     if kind == Kind::Last { check::is_complete(world).await } else { Ok(()) }
 }
 
 async fn step(
     world: &mut World,
-    engine: &Engine,
+    hosts: &[Engine],
     ports: &Ports,
     random: &mut Random,
 ) -> anyhow::Result<()> {
+    let engine = client::pick(hosts, random)?;
     match random.below(16) {
-        0..=7 => client::send_commands(world, engine, random).await,
+        0..=7 => client::send_commands(world, hosts, random).await,
         8..=9 => client::append_plain(world, engine, random).await,
         10 => client::read_state(world, engine, random).await,
         11 => client::read_view(world, engine, random).await,
@@ -147,6 +161,8 @@ fn options() -> EngineOptions {
         batch_bytes_max: 4,
         projection_retry_wait: Duration::from_millis(10),
         projection_retry_wait_max: Duration::from_millis(100),
+        standby_check_every: Duration::from_millis(50),
+        standby_takeover_after: Duration::from_millis(200),
         placement: Placement::LocalTasks,
         ..EngineOptions::default()
     }

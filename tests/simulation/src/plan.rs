@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use annals_store_memory::faulty::{
-    AppendFault, Call, FaultPlan, FaultRates, Random, SeededFaults, WakeFault,
+    AppendFault, Call, FaultPlan, FaultRates, Random, SeededFaults, StateCommitFault, WakeFault,
 };
 use tokio::sync::Notify;
 
@@ -91,19 +91,10 @@ impl Plan {
 
 impl FaultPlan for Plan {
     fn delay_before(&self, call: Call) -> Duration {
-        // A runner waits for news and for wakes at once. Which it looks at first is not decided by
-        // the seed, so neither must come to an end through a delay.
-        let is_waiting = call == Call::WaitForNews;
-        self.delay(
-            call,
-            || if is_waiting { Duration::ZERO } else { self.faults.delay_before(call) },
-        )
+        self.delay(call, || self.faults.delay_before(call))
     }
 
     fn delay_after(&self, call: Call) -> Duration {
-        if call == Call::WaitForNews {
-            return Duration::ZERO;
-        }
         self.delay(call, || self.faults.delay_after(call))
     }
 
@@ -113,6 +104,10 @@ impl FaultPlan for Plan {
 
     fn append(&self) -> AppendFault {
         if self.is_calm() { AppendFault::None } else { self.faults.append() }
+    }
+
+    fn state_commit(&self) -> StateCommitFault {
+        if self.is_calm() { StateCommitFault::None } else { self.faults.state_commit() }
     }
 
     fn durable_after(&self) -> Duration {

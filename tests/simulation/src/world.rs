@@ -1,5 +1,6 @@
 //! What outlives a process: memory drivers, clock, ids, and what the client knows.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,8 +9,8 @@ use annals_core::commit::RecordedCommit;
 use annals_core::event::RecordedEvent;
 use annals_core::id::{IdGenerator, StoreId};
 use annals_core::limits::READ_EVENTS_MAX;
-use annals_core::place::Partition;
-use annals_core::port::event_store::FeedFilter;
+use annals_core::place::{Partition, Position};
+use annals_core::port::event_store::{Capabilities, FeedFilter};
 use annals_core::port::{Bus, EventStore};
 use annals_core::time::{Clock, Timestamp};
 use annals_engine::Ports;
@@ -40,18 +41,47 @@ pub(crate) struct World {
 /// All that is durable.
 #[derive(Debug)]
 pub(crate) struct Log {
+    pub(crate) capabilities: Capabilities,
+    /// Of all partitions, in the order in which they were accepted.
+    pub(crate) commits: Vec<RecordedCommit>,
+    pub(crate) partitions: Vec<PartitionLog>,
+}
+
+/// All that is durable of a partition.
+#[derive(Debug)]
+pub(crate) struct PartitionLog {
+    pub(crate) partition: Partition,
     pub(crate) commits: Vec<RecordedCommit>,
     /// The whole feed, the host's own events included.
     pub(crate) feed: Vec<RecordedEvent>,
 }
 
+impl Log {
+    /// The events of all partitions, those of a stream in their order.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &RecordedEvent> {
+        self.partitions.iter().flat_map(|partition| &partition.feed)
+    }
+
+    /// The last event of each partition that has one.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = (Partition, Position)> {
+        let last = self.partitions.iter().filter_map(|partition| partition.feed.last());
+        last.map(|event| (event.partition, event.position))
+    }
+}
+
 impl World {
     pub(crate) fn new(random: &mut Random, breach: Option<Breach>) -> Self {
         let plan = Arc::new(Plan::new(random));
+        let partitions_count = if random.happens(500) { 1 } else { 3 };
+        let partitions_count = NonZeroU32::new(partitions_count).unwrap_or(NonZeroU32::MIN);
         let store_id = StoreId::new(Uuid::from_u64_pair(1, random.next()));
         let faults = Arc::<Plan>::clone(&plan);
         Self {
-            store: Arc::new(VolatileEventStore::new(store_id, faults)),
+            store: Arc::new(VolatileEventStore::with_partitions(
+                store_id,
+                partitions_count,
+                faults,
+            )),
             states: Arc::new(MemoryStateStores::new()),
             blobs: Arc::new(MemoryBlobStore::new()),
             plan,
@@ -98,15 +128,29 @@ impl World {
 
     /// Reads all that is durable, past all faults.
     pub(crate) async fn log(&self) -> anyhow::Result<Log> {
+        let capabilities = self.store.capabilities();
+        let commits = self.store.durable_commits();
+        let mut partitions = Vec::new();
+        for partition in (0..capabilities.partitions_count).map(Partition) {
+            let (commits, feed) = (self.commits(partition).await?, self.feed(partition).await?);
+            partitions.push(PartitionLog { partition, commits, feed });
+        }
+        Ok(Log { capabilities, commits, partitions })
+    }
+
+    async fn commits(&self, partition: Partition) -> anyhow::Result<Vec<RecordedCommit>> {
         let mut commits: Vec<RecordedCommit> = Vec::new();
         loop {
             let from = u64::try_from(commits.len())?;
-            let page = self.store.read_commits(Partition::ZERO, from, READ_EVENTS_MAX).await?;
+            let page = self.store.read_commits(partition, from, READ_EVENTS_MAX).await?;
             if page.is_empty() {
-                break;
+                return Ok(commits);
             }
             commits.extend(page);
         }
+    }
+
+    async fn feed(&self, partition: Partition) -> anyhow::Result<Vec<RecordedEvent>> {
         let of_the_host = FeedFilter {
             categories: Some([Arc::from("$plugins")].into()),
             ..FeedFilter::default()
@@ -115,7 +159,7 @@ impl World {
         for filter in [FeedFilter::default(), of_the_host] {
             let mut after = None;
             loop {
-                let page = self.store.read_feed(Partition::ZERO, after, &filter, READ_EVENTS_MAX);
+                let page = self.store.read_feed(partition, after, &filter, READ_EVENTS_MAX);
                 let page = page.await?;
                 feed.extend(page.events);
                 after = page.read_up_to;
@@ -125,7 +169,7 @@ impl World {
             }
         }
         feed.sort_by_key(|event: &RecordedEvent| event.position);
-        Ok(Log { commits, feed })
+        Ok(feed)
     }
 }
 

@@ -78,7 +78,7 @@ fn every_breach_of_a_contract_is_found_out() {
     // one tells of the breach, in a debug build or without the engine's own assertions.
     const NOT_THERE: &str = "was acknowledged and is not there";
     const NOT_THE_FOLD: &str = "is not the fold of its events";
-    let signs: [(Breach, &[&str]); 9] = [
+    let signs: [(Breach, &[&str]); 10] = [
         (Breach::LosesCommit, &[NOT_THERE, "told"]),
         (Breach::TellsDurableEarly, &[NOT_THERE]),
         (Breach::RecordsRefused, &["was refused and is there"]),
@@ -88,6 +88,7 @@ fn every_breach_of_a_contract_is_found_out() {
         (Breach::ReadsShort, &["told"]),
         (Breach::ForgetsOutcome, &["told"]),
         (Breach::TearsStateCommit, &[NOT_THE_FOLD]),
+        (Breach::IgnoresConditions, &[NOT_THE_FOLD]),
     ];
     assert_eq!(signs.map(|(breach, _)| breach), Breach::ALL);
     for (breach, signs) in signs {

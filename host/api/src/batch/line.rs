@@ -73,6 +73,7 @@ pub(super) fn parse(text: &Bytes) -> Result<CommandRequest, Problem> {
             None => Bytes::from_static(b"{}"),
         },
         command_id: command_id.map(annals_core::id::CommandId::new),
+        id_is_new: false,
         expected: line.if_revision.map_or(Ok(ExpectedRevision::Any), expected)?,
         origin: origin_of(correlation_id.map_err(|_| headers::bad_correlation_id())?),
     })

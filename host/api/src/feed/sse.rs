@@ -5,7 +5,7 @@
 //! data: {"id":"…",…}           the event
 //!
 //! event: caught-up             once, when the head is reached the first time
-//! data: {"position":41}
+//! data: {"partition":0,"position":41}
 //!
 //! : heartbeat                  while nothing happens
 //! ```
@@ -16,16 +16,16 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use annals_core::place::Position;
+use annals_core::place::{Partition, Position};
 use annals_core::port::event_store::{FeedFilter, FeedPage};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
+use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::PARTITION;
 use crate::Api;
 use crate::event::EventJson;
 use crate::json;
@@ -38,7 +38,9 @@ const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Answers with an event stream.
 pub(super) fn follow(api: Arc<Api>, request: &Request) -> Result<Response, Problem> {
-    let query = Query::parse(request.uri(), &["after", "category", "type", "stream_prefix"])?;
+    let query =
+        Query::parse(request.uri(), &["partition", "after", "category", "type", "stream_prefix"])?;
+    let partition = query.partition(api.engine.store().capabilities().partitions_count)?;
     let after = query.number("after")?.map(Position::new);
     let after = headers::last_event_id(request.headers())?.or(after);
     let filter = query.feed_filter()?;
@@ -51,6 +53,7 @@ pub(super) fn follow(api: Arc<Api>, request: &Request) -> Result<Response, Probl
     })?;
     let follower = Follower {
         request_id: request.extensions().get::<RequestId>().cloned(),
+        partition,
         read_up_to: after,
         told_up_to: after,
         is_caught_up: false,
@@ -76,6 +79,7 @@ struct Follower {
     api: Arc<Api>,
     request_id: Option<RequestId>,
     filter: FeedFilter,
+    partition: Partition,
     read_up_to: Option<Position>,
     // The last position the client knows as an `id`.
     told_up_to: Option<Position>,
@@ -107,7 +111,7 @@ impl Follower {
             let told = async {
                 if self.is_at_head {
                     let store = self.api.engine.store();
-                    store.wait_for_news(PARTITION, self.read_up_to).await?;
+                    store.wait_for_news(self.partition, self.read_up_to).await?;
                 }
                 self.page().await
             };
@@ -129,7 +133,8 @@ impl Follower {
     async fn page(&mut self) -> Result<Vec<u8>, Problem> {
         let limit = self.api.options.event_stream_page_events_max;
         let store = self.api.engine.store();
-        let page = store.read_feed(PARTITION, self.read_up_to, &self.filter, limit).await?;
+        let after = self.read_up_to;
+        let page = store.read_feed(self.partition, after, &self.filter, limit).await?;
         let piece = self.written(&page)?;
         self.read_up_to = page.read_up_to.or(self.read_up_to);
         self.is_at_head = page.is_at_head;
@@ -149,9 +154,10 @@ impl Follower {
         if page.is_at_head && !self.is_caught_up {
             self.is_caught_up = true;
             write_id(&mut out, page.read_up_to)?;
-            out.extend_from_slice(b"event: caught-up\ndata: {\"position\":");
-            json::write(&mut out, &page.read_up_to)?;
-            out.extend_from_slice(b"}\n\n");
+            out.extend_from_slice(b"event: caught-up\ndata: ");
+            let (partition, position) = (self.partition, page.read_up_to);
+            json::write(&mut out, &CaughtUp { partition, position })?;
+            out.extend_from_slice(b"\n\n");
             self.told_up_to = page.read_up_to;
         }
         Ok(out)
@@ -179,6 +185,13 @@ impl Follower {
         out.extend_from_slice(b"\n\n");
         out
     }
+}
+
+/// Where the head was.
+#[derive(Serialize)]
+struct CaughtUp {
+    partition: Partition,
+    position: Option<Position>,
 }
 
 fn write_id(out: &mut Vec<u8>, position: Option<Position>) -> Result<(), Problem> {

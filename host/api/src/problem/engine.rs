@@ -4,7 +4,7 @@ use annals_core::error::ErrorChain;
 use annals_core::port::guest::GuestFailure;
 use annals_core::stream::InvalidStreamId;
 use annals_engine::command::CommandError;
-use annals_engine::plugins::InstallError;
+use annals_engine::plugins::{InstallError, RestoreError};
 use annals_engine::projection::ProjectionError;
 use annals_engine::state::StateError;
 use annals_engine::view::ViewError;
@@ -102,10 +102,11 @@ impl From<ViewError> for Problem {
                 Code::MalformedQuery,
                 format!("{text}. Send parameters as the plugin's documentation says."),
             ),
-            ViewError::NotReached { position, checkpoint, phase, .. } => {
+            ViewError::NotReached { partition, position, checkpoint, phase, .. } => {
                 let text = format!("{text}. Ask again, or wait longer with `wait_ms`.");
                 let (phase, _) = crate::projection::phase_of(phase);
                 Self::new(Code::NotReached, text)
+                    .with("partition", Some(u64::from(partition.0)))
                     .with("position", Some(position.get()))
                     .with("checkpoint", checkpoint.map(annals_core::place::Position::get))
                     .with("phase", phase)
@@ -142,6 +143,9 @@ impl From<InstallError> for Problem {
                 damaged().caused_by(cause)
             }
             InstallError::Projection(cause) => unavailable().caused_by(cause),
+            InstallError::Registry(cause @ RestoreError::Read(_)) => unavailable().caused_by(cause),
+            InstallError::Registry(cause) => damaged().caused_by(cause),
+            InstallError::Contended { .. } => Self::new(Code::Contended, format!("{text}.")),
             InstallError::Blob(cause) => unavailable().caused_by(cause),
             InstallError::Record(cause) => unavailable().caused_by(cause),
             InstallError::OutcomeUnknown(cause) => Self::new(

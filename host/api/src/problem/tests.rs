@@ -13,7 +13,7 @@ use annals_core::port::guest::{GuestFailure, LoadError};
 use annals_core::port::state_store::StateError as RowsError;
 use annals_core::stream::StreamId;
 use annals_engine::command::CommandError;
-use annals_engine::plugins::InstallError;
+use annals_engine::plugins::{InstallError, RestoreError};
 use annals_engine::projection::{Phase, ProjectionError};
 use annals_engine::state::StateError;
 use annals_engine::view::ViewError;
@@ -105,6 +105,7 @@ fn errors_of_views_have_their_codes() {
     let projection = "account-balances".parse().unwrap();
     let not_reached = ViewError::NotReached {
         projection,
+        partition: annals_core::place::Partition(2),
         position: annals_core::place::Position::new(7),
         wait: std::time::Duration::from_millis(5),
         checkpoint: None,
@@ -144,6 +145,11 @@ fn errors_of_installing_have_their_codes() {
     check(InstallError::Blob(BlobError::Damaged { digest }), Code::Unavailable);
     check(InstallError::Record(AppendError::Unavailable(driver())), Code::Unavailable);
     check(InstallError::OutcomeUnknown(driver()), Code::OutcomeUnknown);
+    check(InstallError::Contended { attempts: 5 }, Code::Contended);
+    let unread = RestoreError::Read(ReadError::Unavailable(driver()));
+    check(InstallError::Registry(unread), Code::Unavailable);
+    let damaged = RestoreError::Damaged { cause: SECRET.to_owned() };
+    check(InstallError::Registry(damaged), Code::Damaged);
     check(InstallError::Stopping, Code::Stopping);
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals_core::name::{Category, EventType};
-use annals_core::place::Position;
+use annals_core::place::{Partition, Position};
 use annals_core::port::event_store::FeedFilter;
 use annals_engine::view::WaitFor;
 use axum::http::Uri;
@@ -93,11 +93,34 @@ impl<'a> Query<'a> {
         Ok(wait.unwrap_or(default.min(max)))
     }
 
-    /// `position` and `wait_ms`: what a view must have reached.
-    pub(crate) fn wait_for(&self, options: &ApiOptions) -> Result<Option<WaitFor>, Problem> {
+    /// `partition`: which one of `partitions_count`; may be absent when there is one.
+    pub(crate) fn partition(&self, partitions_count: u32) -> Result<Partition, Problem> {
+        let last = partitions_count.saturating_sub(1);
+        match self.number_in("partition", &(0..=last))? {
+            Some(number) => Ok(Partition(number)),
+            None if last == 0 => Ok(Partition::ZERO),
+            None => {
+                let expected = format!("a number from 0 to {last}");
+                Err(bad("partition", "is absent, and the store has several", &expected))
+            }
+        }
+    }
+
+    /// `position`, `partition` and `wait_ms`: what a view must have reached, and in which partition
+    /// the client wants to know how far it is, if it says so.
+    pub(crate) fn wait_for(
+        &self,
+        options: &ApiOptions,
+        partitions_count: u32,
+    ) -> Result<(Option<Partition>, Option<WaitFor>), Problem> {
         let wait = self.wait(VIEW_WAIT, options.wait_max)?;
         let position = self.number("position")?.map(Position::new);
-        Ok(position.map(|position| WaitFor { position, wait }))
+        let says = position.is_some() || self.text("partition").is_some();
+        let partition = (says || partitions_count == 1).then(|| self.partition(partitions_count));
+        let partition = partition.transpose()?;
+        let wait_for = partition.zip(position);
+        let wait_for = wait_for.map(|(partition, position)| WaitFor { partition, position, wait });
+        Ok((partition, wait_for))
     }
 
     /// `category`, `type` and `stream_prefix`: which events.

@@ -7,7 +7,7 @@ use annals_core::commit::{Commit, Receipt};
 use annals_core::event::{ContentType, NewEvent, SchemaVersion};
 use annals_core::id::{CommandId, EventId};
 use annals_core::name::EventType;
-use annals_core::place::{ActualRevision, Position, Revision};
+use annals_core::place::{ActualRevision, Partition, Position, Revision};
 use annals_core::stream::StreamId;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -70,7 +70,8 @@ pub(crate) async fn append(
     commit.origin = Arc::new(origin);
     let receipt = durably(&api, commit).await?;
     drop(whole);
-    json_response(&AppendedJson::new(&stream, &receipt))
+    let partition = api.engine.store().capabilities().partition_of(&stream);
+    json_response(&AppendedJson::new(&stream, partition, &receipt))
 }
 
 /// Appends and waits until it is durable.
@@ -190,7 +191,10 @@ pub(crate) struct AppendedJson<'a> {
     /// The revision of the last event.
     #[schema(value_type = Option<u64>)]
     last_revision: Option<Revision>,
-    /// The position of the last event, to read views with.
+    /// The partition of the feed that the stream is in.
+    #[schema(value_type = u32)]
+    partition: Partition,
+    /// The position of the last event in the partition, to read views with.
     #[schema(value_type = Option<u64>)]
     position: Option<Position>,
     /// When they were recorded (RFC 3339).
@@ -199,7 +203,7 @@ pub(crate) struct AppendedJson<'a> {
 }
 
 impl<'a> AppendedJson<'a> {
-    fn new(stream: &'a StreamId, receipt: &Receipt) -> Self {
+    fn new(stream: &'a StreamId, partition: Partition, receipt: &Receipt) -> Self {
         let first = receipt.streams.first();
         let range = first.and_then(|stream| stream.events);
         Self {
@@ -207,6 +211,7 @@ impl<'a> AppendedJson<'a> {
             revision: first.map_or(ActualRevision::NO_EVENT, |stream| stream.revision),
             first_revision: range.map(|range| range.first_revision),
             last_revision: range.map(|range| range.last_revision),
+            partition,
             position: range.map(|range| range.last_position),
             recorded_at: Time(receipt.recorded_at),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use annals_core::command::{Outcome, RecordedCommand};
 use annals_core::id::{CausationId, CommandId, Digest};
-use annals_core::place::{ActualRevision, Position, Revision};
+use annals_core::place::{ActualRevision, Partition, Position, Revision};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::{Serialize, Serializer};
@@ -57,7 +57,7 @@ pub(crate) async fn read(
     json_response(&CommandsPage {
         stream: stream.as_str(),
         next_skip: (!commands.is_empty() && read < info.commands_count).then_some(read),
-        commands: Commands(&commands),
+        commands: Commands(&commands, info.partition),
     })
 }
 
@@ -74,11 +74,11 @@ pub(crate) struct CommandsPage<'a> {
 }
 
 #[derive(Debug)]
-struct Commands<'a>(&'a [RecordedCommand]);
+struct Commands<'a>(&'a [RecordedCommand], Partition);
 
 impl Serialize for Commands<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(CommandJson::new))
+        serializer.collect_seq(self.0.iter().map(|command| CommandJson::new(command, self.1)))
     }
 }
 
@@ -115,7 +115,10 @@ pub(crate) struct CommandJson<'a> {
     /// The revision of its last event; null when it has none.
     #[schema(value_type = Option<u64>)]
     last_revision: Option<Revision>,
-    /// The position of its last event; null when it has none.
+    /// The partition of the feed that the stream is in.
+    #[schema(value_type = u32)]
+    partition: Partition,
+    /// The position of its last event in the partition; null when it has none.
     #[schema(value_type = Option<u64>)]
     position: Option<Position>,
     /// When it was recorded (RFC 3339).
@@ -140,7 +143,7 @@ pub(crate) struct CommandJson<'a> {
 }
 
 impl<'a> CommandJson<'a> {
-    fn new(command: &'a RecordedCommand) -> Self {
+    fn new(command: &'a RecordedCommand, partition: Partition) -> Self {
         let record = &command.record;
         let data = Data::new(&record.content_type, &record.data);
         let (outcome, rejection) = match &record.outcome {
@@ -158,6 +161,7 @@ impl<'a> CommandJson<'a> {
             revision: command.revision,
             first_revision: command.events.map(|range| range.first_revision),
             last_revision: command.events.map(|range| range.last_revision),
+            partition,
             position: command.events.map(|range| range.last_position),
             recorded_at: Time(command.recorded_at),
             decided_at: Time(record.decided_at),

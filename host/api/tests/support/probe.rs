@@ -39,11 +39,17 @@ pub(crate) struct ProbeStore {
     inner: MemoryEventStore,
     fault: Mutex<Option<Fault>>,
     feed_reads: AtomicUsize,
+    command_lookups: AtomicUsize,
 }
 
 impl ProbeStore {
     pub(crate) fn new(inner: MemoryEventStore) -> Self {
-        Self { inner, fault: Mutex::default(), feed_reads: AtomicUsize::new(0) }
+        Self {
+            inner,
+            fault: Mutex::default(),
+            feed_reads: AtomicUsize::new(0),
+            command_lookups: AtomicUsize::new(0),
+        }
     }
 
     pub(crate) fn break_with(&self, fault: Fault) {
@@ -52,6 +58,11 @@ impl ProbeStore {
 
     pub(crate) fn repair(&self) {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// How often a command was looked up by its id.
+    pub(crate) fn command_lookups(&self) -> usize {
+        self.command_lookups.load(Ordering::SeqCst)
     }
 
     /// How often the feed was read.
@@ -146,6 +157,7 @@ impl EventStore for ProbeStore {
         id: CommandId,
     ) -> Result<Option<RecordedCommand>, ReadError> {
         self.check_read()?;
+        self.command_lookups.fetch_add(1, Ordering::SeqCst);
         self.inner.find_command(stream, id).await
     }
 

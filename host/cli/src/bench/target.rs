@@ -139,6 +139,7 @@ async fn decide(
         command: command.clone(),
         data: Bytes::from_static(data_of(kind).as_bytes()),
         command_id: None,
+        id_is_new: false,
         expected: ExpectedRevision::Any,
         origin: Origin::default(),
     });

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use annals_daemon::config::StoreDriver;
+use annals_daemon::tables::Tables;
 use annals_daemon::{Config, DataFolder, StartError, is_free, look_into};
 use serde::Deserialize;
 
@@ -65,7 +66,7 @@ enum Running {
 pub(super) async fn daemon(config: &Config, server: &ServerArgs) -> Vec<Finding> {
     let client = Client::connect(server).await;
     let running = client.as_ref().map_or(Running::No, |_| Running::Yes);
-    let mut findings = vec![data(config, running), port(config, running).await];
+    let mut findings = vec![data(config, running).await, port(config, running).await];
     match client {
         Ok(mut client) => {
             findings.push(ready(&mut client, server).await);
@@ -76,9 +77,11 @@ pub(super) async fn daemon(config: &Config, server: &ServerArgs) -> Vec<Finding>
     findings
 }
 
-fn data(config: &Config, running: Running) -> Finding {
-    if config.store.driver == StoreDriver::Memory {
-        return Finding::ok("data", "everything is kept in memory");
+async fn data(config: &Config, running: Running) -> Finding {
+    match config.store.driver {
+        StoreDriver::Memory => return Finding::ok("data", "everything is kept in memory"),
+        StoreDriver::Dynamodb => return tables(config).await,
+        StoreDriver::Local => {}
     }
     let folder = config.store.data.display();
     match look_into(&config.store) {
@@ -88,6 +91,24 @@ fn data(config: &Config, running: Running) -> Finding {
         }
         Err(error) if error.is_in_use() && running == Running::Yes => {
             Finding::ok("data", format!("`{folder}` is in use by a daemon"))
+        }
+        Err(error) => Finding::fail("data", error.into()),
+    }
+}
+
+async fn tables(config: &Config) -> Finding {
+    let prefix = config.dynamodb.prefix.as_str();
+    let checked = match Tables::connect(&config.dynamodb).await {
+        Ok(tables) => tables.check().await,
+        Err(error) => Err(error),
+    };
+    match checked {
+        Ok(store) => {
+            let count = store.partitions_count;
+            Finding::ok(
+                "data",
+                format!("the tables of `{prefix}` hold a store of {count} partitions"),
+            )
         }
         Err(error) => Finding::fail("data", error.into()),
     }
@@ -143,8 +164,7 @@ async fn installed(client: &mut Client) -> Result<Finding, Failure> {
     let plugins: Plugins = client.send(Call::get(ApiPath::new("/v1/plugins"))).await?.json()?;
     let path = ApiPath::new("/v1/projections");
     let projections: Projections = client.send(Call::get(path)).await?.json()?;
-    let is_ill =
-        |projection: &&Projection| matches!(projection.phase.as_str(), "failing" | "stopped");
+    let is_ill = |projection: &&Projection| projection.phase == "failing";
     if let Some(ill) = projections.projections.iter().find(is_ill) {
         let text = format!("the projection `{}` is {}", ill.name, ill.phase);
         return Ok(Finding::fail(

@@ -2,6 +2,7 @@
 
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use serde::Deserialize;
 
 use super::Event;
 use crate::args::ServerArgs;
@@ -13,12 +14,14 @@ use crate::{input, tasks};
 /// Follow events as they are recorded, until Ctrl-C
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without `--after`, it begins with the first event there is.
+Without `--after`, it begins with the first event there is. A store of several partitions has a feed
+for each: one stream is in one of them, which is found out; for more of them, name one.
 
 Examples:
   annals stream tail                                  All events of all streams
   annals stream tail account/a1                       Those of one stream
-  annals stream tail --category account --type funds-deposited,funds-withdrawn")]
+  annals stream tail --category account --type funds-deposited,funds-withdrawn
+  annals stream tail --partition 3                    Those of one partition of several")]
 pub(crate) struct TailArgs {
     /// Only this stream, as `category/id`
     stream: Option<String>,
@@ -30,6 +33,10 @@ pub(crate) struct TailArgs {
     /// Only these event types, separated by commas
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
+
+    /// Only events of this partition of the feed
+    #[arg(long, value_name = "PARTITION")]
+    partition: Option<u32>,
 
     /// Begin after the event at this position
     #[arg(long, value_name = "POSITION")]
@@ -55,12 +62,41 @@ pub(crate) fn run(args: &TailArgs, output: &mut Output) -> Result<(), Failure> {
         let (category, _) = input::stream(stream)?;
         path = path.query("category", Some(category)).query("stream_prefix", Some(stream));
     }
-    let call = Call::get(path).with("accept", Some("text/event-stream"));
     tasks::run_here(async {
         let mut client = Client::connect(&args.server).await?;
-        let body = client.stream(call).await?;
+        let partition = match (args.partition, &args.stream) {
+            (None, Some(stream)) => partition_of(&mut client, stream).await?,
+            (named, _) => named,
+        };
+        let path = path.query("partition", partition);
+        let body = client.stream(Call::get(path).with("accept", Some("text/event-stream"))).await?;
         follow(body, args, output).await
     })
+}
+
+/// The partition of a stream; `None` when it has no event that would tell. What else is wrong, the
+/// feed says.
+async fn partition_of(client: &mut Client, stream: &str) -> Result<Option<u32>, Failure> {
+    let (category, id) = input::stream(stream)?;
+    let path = ApiPath::new("/v1/streams").join(&category).join(&id).query("limit", Some(1));
+    let (status, bytes) = client.exchange(Call::get(path)).await?;
+    if !status.is_success() {
+        return Ok(None);
+    }
+    let page: Page = serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::ours(format!("a page does not fit: {error}")))?;
+    Ok(page.events.first().map(|event| event.partition))
+}
+
+/// Some events, as far as they tell where they are.
+#[derive(Debug, Deserialize)]
+struct Page {
+    events: Vec<Place>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Place {
+    partition: u32,
 }
 
 async fn follow(mut body: Incoming, args: &TailArgs, output: &mut Output) -> Result<(), Failure> {

@@ -8,12 +8,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use annals_api::ApiOptions;
+use annals_bus_redis::RedisOptions;
 use annals_engine::EngineOptions;
 use annals_runtime::RuntimeLimits;
+use annals_store_dynamodb::DynamoOptions;
 use annals_store_local::LogOptions;
 
 use super::area::area;
-use super::choice::{LogFilter, LogFormat, ShardsCount, StoreDriver};
+use super::choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
+use super::remote::{Endpoint, OperationWait, RedisUrl, RegionName, TablePrefix};
 use super::value::{ByteCount, SegmentBytes};
 
 /// The port of the daemon unless told otherwise.
@@ -80,7 +83,8 @@ area! {
     /// Where events, views and plugins are kept.
     Store in "store" {
         /// `local` keeps everything in the data folder. `memory` forgets everything at the end, for
-        /// tests.
+        /// tests. `dynamodb` keeps everything in two tables of Amazon DynamoDB, which
+        /// `annals store create` makes, and any number of daemons may run on them.
         driver: StoreDriver = StoreDriver::Local;
         /// The data folder. It is made when it is not there, and belongs to one daemon at a time.
         data: PathBuf = PathBuf::from("annals-data");
@@ -92,6 +96,70 @@ area! {
         /// Most memory for the filters that tell which segments know a stream, a command id or a
         /// claim; those of the oldest segments are read from disk when there are more. 12 bits each.
         filter_bytes_max: ByteCount = ByteCount::new(log().filter_bytes_max);
+    }
+}
+
+area! {
+    /// The tables of `store.driver = "dynamodb"`. Credentials come from where the AWS SDK usually finds
+    /// them: variables such as `AWS_PROFILE`, files in `~/.aws`, or the role of the machine.
+    Dynamodb in "dynamodb" {
+        /// What the names of the tables begin with: they are `<prefix>-events` and `<prefix>-state`.
+        prefix: TablePrefix = TablePrefix::of(&dynamodb().prefix);
+        /// The AWS region. When empty: that of `AWS_REGION` or of the profile.
+        region: Option<RegionName> = None;
+        /// Another address than that of AWS, e.g. of an emulator. When empty: that of the region.
+        endpoint: Option<Endpoint> = None;
+        /// Longest wait for the answer to one request, before it counts as lost.
+        request_wait_max: Duration = dynamodb().request_wait_max;
+        /// How long an operation is tried again when the service is too busy or does not answer.
+        operation_wait_max: OperationWait = OperationWait::of(dynamodb().operation_wait_max);
+        /// First wait before a request is sent again. It doubles up to `retry_wait_max`; a random part
+        /// of it is waited.
+        retry_wait: Duration = dynamodb().retry_wait;
+        /// Longest wait before a request is sent again.
+        retry_wait_max: Duration = dynamodb().retry_wait_max;
+    }
+}
+
+area! {
+    /// How news of events travels.
+    Bus in "bus" {
+        /// `local` tells the parts of this daemon. `redis` also tells other hosts, and copies events
+        /// into streams of Redis; losing Redis costs latency, and no event.
+        driver: BusDriver = BusDriver::Local;
+        /// Most events handed to the bus at once.
+        page_events_max: NonZeroUsize = count(engine().relay_page_events_max);
+        /// How often the bus is asked whether it still has all it was given.
+        check_every: Duration = engine().relay_check_every;
+        /// First wait after the bus failed. It doubles up to `retry_wait_max`.
+        retry_wait: Duration = engine().relay_retry_wait;
+        /// Longest wait after the bus failed.
+        retry_wait_max: Duration = engine().relay_retry_wait_max;
+    }
+}
+
+area! {
+    /// The Redis of `bus.driver = "redis"`.
+    Redis in "redis" {
+        /// Where Redis is, with user and password where it wants them. `rediss://` is TLS. The password
+        /// is never printed.
+        url: RedisUrl = RedisUrl::of(&redis().url);
+        /// Certificates (PEM) of the authorities that a TLS server may have its certificate from. When
+        /// empty: those that the operating system trusts.
+        ca_file: Option<PathBuf> = None;
+        /// About how many events a stream keeps; the oldest go first.
+        stream_entries_max: NonZeroU64 = redis().stream_entries_max;
+        /// Most data and metadata of an event that is copied whole. Of a larger one the copy says where
+        /// to read it.
+        event_bytes_max: ByteCount = size(redis().event_bytes_max);
+        /// Longest that connecting may take, with TLS and login.
+        connect_wait_max: Duration = redis().connect_wait_max;
+        /// Longest wait for an answer. After that the connection counts as lost.
+        response_wait_max: Duration = redis().response_wait_max;
+        /// First wait before connecting again. It doubles up to `reconnect_wait_max`.
+        reconnect_wait: Duration = redis().reconnect_wait;
+        /// Longest wait before connecting again.
+        reconnect_wait_max: Duration = redis().reconnect_wait_max;
     }
 }
 
@@ -130,6 +198,11 @@ area! {
         retry_wait: Duration = engine().projection_retry_wait;
         /// Longest wait after a projection failed.
         retry_wait_max: Duration = engine().projection_retry_wait_max;
+        /// How often a host looks how far a projection is that another host runs.
+        standby_check_every: Duration = engine().standby_check_every;
+        /// How long a projection may not get on, with events to project, before another host takes it
+        /// over. Longer than its slowest batch.
+        standby_takeover_after: Duration = engine().standby_takeover_after;
     }
 }
 
@@ -201,6 +274,14 @@ area! {
 
 fn api() -> ApiOptions {
     ApiOptions::default()
+}
+
+fn dynamodb() -> DynamoOptions {
+    DynamoOptions::new("annals")
+}
+
+fn redis() -> RedisOptions {
+    RedisOptions::new("redis://127.0.0.1:6379")
 }
 
 fn engine() -> EngineOptions {

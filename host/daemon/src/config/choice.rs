@@ -9,11 +9,23 @@ const SHARDS_COUNT_MAX: usize = 256;
 
 choice! {
     /// Where events and views are kept.
-    StoreDriver, "`local` or `memory`" {
+    StoreDriver, "`local`, `memory` or `dynamodb`" {
         /// In files of the data folder.
         Local = "local",
         /// In memory; gone when the daemon ends.
         Memory = "memory",
+        /// In two tables of Amazon DynamoDB, for any number of hosts.
+        Dynamodb = "dynamodb",
+    }
+}
+
+choice! {
+    /// How news travels.
+    BusDriver, "`local` or `redis`" {
+        /// Within the daemon.
+        Local = "local",
+        /// Over Redis, to other hosts and to whoever reads its streams.
+        Redis = "redis",
     }
 }
 

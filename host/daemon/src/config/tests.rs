@@ -64,6 +64,10 @@ fn a_printed_configuration_is_read_as_itself() {
     config.shutdown.engine_wait_max = Duration::from_millis(1_500);
     config.log.format = LogFormat::Json;
     config.log.filter = LogFilter::parse("warn,annals_engine=debug").unwrap();
+    config.dynamodb.region = Setting::parse("eu-central-1").unwrap();
+    config.dynamodb.endpoint = Setting::parse("http://127.0.0.1:8000").unwrap();
+    config.bus.driver = BusDriver::Redis;
+    config.redis.ca_file = Some(PathBuf::from("ca.pem"));
     assert_eq!(load(&config.to_toml()).unwrap().config, config);
 }
 
@@ -99,7 +103,8 @@ fn bad_values_name_the_key_and_what_is_allowed() {
     let cases = [
         (
             "[store]\ndriver = \"postgres\"",
-            "`store.driver` in `annals.toml`: `postgres` is not allowed: write `local` or `memory`",
+            "`store.driver` in `annals.toml`: `postgres` is not allowed: write `local`, `memory` or \
+             `dynamodb`",
         ),
         (
             "[store]\nsegment_bytes = \"1KiB\"",
@@ -175,6 +180,17 @@ fn a_variable_that_looks_like_ours_is_warned_of() {
         loaded.warnings,
         ["the variable `ANNALS_SERVER_LISTNE` sets nothing; the nearest is `ANNALS_SERVER_LISTEN`"]
     );
+}
+
+#[test]
+fn a_secret_is_neither_printed_nor_repeated() {
+    // Guards `--print-config` and errors; a printed secret is not taken for a real one.
+    let text = "[redis]\nurl = \"redis://:secret@host\"";
+    let config = load(text).unwrap().config;
+    assert_eq!(config.redis.url.secret(), "redis://:secret@host");
+    assert!(!config.to_toml().contains("secret") && !format!("{config:?}").contains("secret"));
+    let error = load(&config.to_toml()).unwrap_err();
+    assert!(error.starts_with("`redis.url` in `annals.toml`: `***` is not allowed"), "{error}");
 }
 
 #[test]

@@ -211,6 +211,33 @@ pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
+/// Makes a value that may be left out a setting: an empty text is none.
+macro_rules! optional {
+    ($type:ty, $form:literal) => {
+        impl $crate::config::Setting for Option<$type> {
+            const FORM: &'static str = $form;
+
+            fn parse(text: &str) -> Result<Self, $crate::config::BadValue> {
+                if text.is_empty() {
+                    return Ok(None);
+                }
+                let parsed: Result<$type, _> = $crate::config::Setting::parse(text);
+                let said = |error| $crate::config::BadValue { form: $form, ..error };
+                parsed.map(Some).map_err(said)
+            }
+
+            fn to_toml(&self) -> String {
+                let none = || $crate::config::value::quoted("");
+                self.as_ref().map_or_else(none, $crate::config::Setting::to_toml)
+            }
+        }
+    };
+}
+
+pub(super) use optional;
+
+optional!(PathBuf, "the path of a file, or `\"\"` for none");
+
 /// Makes an enum of unit variants a setting, written as the given texts.
 macro_rules! choice {
     (

@@ -9,7 +9,7 @@ use annals_core::event::{NewEvent, Origin, RecordedEvent};
 use annals_core::id::Digest;
 use annals_core::limits::READ_EVENTS_MAX;
 use annals_core::name::{Category, EventType, PluginName};
-use annals_core::place::{ExpectedRevision, Revision};
+use annals_core::place::{ActualRevision, ExpectedRevision, Partition};
 use annals_core::plugin::PluginKind;
 use annals_core::port::EventStore;
 use annals_core::port::event_store::{AppendError, Direction};
@@ -54,12 +54,19 @@ fn stream() -> Result<StreamId, DriverError> {
         .map_err(|error| DriverError::with_source("no name for the registry", error))
 }
 
-/// Records an installation, durably.
+/// The partition of the feed that has the registry's events.
+pub(super) fn partition(store: &dyn EventStore) -> Partition {
+    stream().map_or(Partition::ZERO, |stream| store.capabilities().partition_of(&stream))
+}
+
+/// Records an installation, durably, if the registry still ends at `before`; returns where it ends
+/// then, or `None` when it does not.
 pub(super) async fn append(
     store: &dyn EventStore,
     event: &Installed,
+    before: ActualRevision,
     principal: Option<Arc<str>>,
-) -> Result<(), InstallError> {
+) -> Result<Option<ActualRevision>, InstallError> {
     let invalid = |error: DriverError| InstallError::Record(AppendError::Unavailable(error));
     let data = serde_json::to_vec(event)
         .map_err(|error| invalid(DriverError::with_source("no JSON", error)))?;
@@ -67,36 +74,43 @@ pub(super) async fn append(
         .map_err(|error| invalid(DriverError::with_source("no name", error)))?;
     let stream = stream().map_err(invalid)?;
     let events = vec![NewEvent::json(event_type, data)];
-    let mut commit = Commit::plain(stream, ExpectedRevision::Any, events, event.installed_at);
+    let expected = ExpectedRevision::at(before);
+    let mut commit = Commit::plain(stream, expected, events, event.installed_at);
     commit.origin = Arc::new(Origin { principal, ..Origin::default() });
-    let accepted = store.append(commit).await.map_err(|error| match error {
-        AppendError::OutcomeUnknown(source) => InstallError::OutcomeUnknown(source),
-        other => InstallError::Record(other),
+    let accepted = match store.append(commit).await {
+        Ok(accepted) => accepted,
+        Err(AppendError::WrongExpectedRevision { .. }) => return Ok(None),
+        Err(AppendError::OutcomeUnknown(source)) => {
+            return Err(InstallError::OutcomeUnknown(source));
+        }
+        Err(error) => return Err(InstallError::Record(error)),
+    };
+    let after = accepted.receipt.streams.first().map(|receipt| receipt.revision);
+    accepted.durability.wait().await.map_err(|lost| {
+        InstallError::OutcomeUnknown(DriverError::with_source("not durable", lost))
     })?;
-    accepted
-        .durability
-        .wait()
-        .await
-        .map_err(|lost| InstallError::OutcomeUnknown(DriverError::with_source("not durable", lost)))
+    Ok(Some(after.unwrap_or(before)))
 }
 
-/// The active plugins by name, as the registry's stream says.
+/// What was installed after the registry's stream ended at `after`, by name, and where it ends now.
 pub(super) async fn read(
     store: &dyn EventStore,
-) -> Result<BTreeMap<PluginName, Installed>, RestoreError> {
+    mut after: ActualRevision,
+) -> Result<(BTreeMap<PluginName, Installed>, ActualRevision), RestoreError> {
     let damaged = |error: DriverError| RestoreError::Damaged { cause: error.to_string() };
     let stream = stream().map_err(damaged)?;
     let mut active = BTreeMap::new();
-    let mut from = Revision::FIRST;
+    let mut from = after.next();
     loop {
         let page = store.read_stream(&stream, from, READ_EVENTS_MAX, Direction::Forwards).await;
         let page = page.map_err(RestoreError::Read)?;
         for event in &page.events {
             apply(&mut active, event)?;
+            after = event.revision.into();
         }
         match page.next {
             Some(next) => from = next,
-            None => return Ok(active),
+            None => return Ok((active, after)),
         }
     }
 }

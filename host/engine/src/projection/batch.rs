@@ -26,15 +26,16 @@ pub(super) struct Filled {
     pub(super) taken: usize,
 }
 
-/// Fills a batch from the first of `events`, up to `events_max` events and about `bytes_max` bytes of
-/// data; at least one event.
+/// Fills a batch from the first of `events`, which are of one partition, up to `events_max` events
+/// and about `bytes_max` bytes of data; at least one event.
 pub(super) fn fill(
     events: &[RecordedEvent],
     indexes: &EventIndexes,
     events_max: usize,
     bytes_max: usize,
 ) -> Result<Filled, BatchError> {
-    let mut batch = EventBatch { partition: Partition::ZERO, ..EventBatch::default() };
+    let partition = events.first().map_or(Partition::ZERO, |event| event.partition);
+    let mut batch = EventBatch { partition, ..EventBatch::default() };
     let mut streams: HashMap<&str, u32> = HashMap::new();
     let mut taken = 0;
     for event in events.iter().take(events_max.max(1)) {

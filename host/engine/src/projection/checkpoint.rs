@@ -1,4 +1,4 @@
-//! The place up to which a view is done, kept beside its rows.
+//! The places up to which a view is done, one per partition of the feed, kept beside its rows.
 
 use std::sync::Arc;
 
@@ -13,23 +13,22 @@ use serde::{Deserialize, Serialize};
 
 use super::ProjectionError;
 
-/// Not a table name a plugin can have.
-const TABLE: &str = "$checkpoint";
-const KEY: &[u8] = b"partition-0";
+/// Where checkpoints are, and the fence. Not a table name a plugin can have.
+pub(super) const TABLE: &str = "$checkpoint";
 
-/// A stored checkpoint.
+/// A stored checkpoint of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
     /// The store it belongs to.
     pub(super) store_id: StoreId,
-    /// Every event up to here (inclusive) is in the view.
+    /// Every event of the partition up to here (inclusive) is in the view.
     pub(super) position: Option<Position>,
-    /// How many events were handled.
+    /// How many events of the partition were handled.
     pub(super) events_count: u64,
 }
 
-fn row() -> RowKey {
-    RowKey { table: Arc::from(TABLE), key: Bytes::from_static(KEY) }
+fn row(partition: Partition) -> RowKey {
+    RowKey { table: Arc::from(TABLE), key: Bytes::from(format!("partition-{partition}")) }
 }
 
 impl Checkpoint {
@@ -39,41 +38,71 @@ impl Checkpoint {
     }
 
     /// The write that keeps this checkpoint.
-    pub(super) fn write(&self) -> StateWrite {
-        StateWrite::Put(row(), self.to_bytes())
+    pub(super) fn write(&self, partition: Partition) -> StateWrite {
+        StateWrite::Put(row(partition), self.to_bytes())
     }
 
     /// The condition that nobody moved the checkpoint since `before` was read or written.
-    pub(super) fn unchanged_since(before: Option<&Self>) -> StateCondition {
-        StateCondition { row: row(), value: before.map(Self::to_bytes) }
+    pub(super) fn unchanged_since(before: Option<&Self>, partition: Partition) -> StateCondition {
+        StateCondition { row: row(partition), value: before.map(Self::to_bytes) }
     }
 }
 
-/// The stored checkpoint; `None` for a new view. Refuses one of another store, and one ahead of the
-/// store: a restored backup must not be believed to be ahead.
+/// The stored checkpoints of all partitions, in their order; `None` where there is none yet.
+pub(super) async fn read(
+    state: &dyn StateStore,
+    store: &dyn EventStore,
+    projection: &PluginName,
+) -> Result<Vec<Option<Checkpoint>>, ProjectionError> {
+    let partitions = (0..store.capabilities().partitions_count).map(Partition);
+    let rows: Vec<RowKey> = partitions.map(row).collect();
+    let values = state
+        .get_many(&rows)
+        .await
+        .map_err(|source| ProjectionError::View { projection: projection.clone(), source })?;
+    let parse = |value: Option<Bytes>| match value {
+        Some(value) => parse(&value, store.store_id(), projection).map(Some),
+        None => Ok(None),
+    };
+    values.into_iter().map(parse).collect()
+}
+
+/// The stored checkpoints of all partitions. Refuses one that is ahead of the store: a restored
+/// backup must not be believed to be ahead.
 pub(super) async fn load(
     state: &dyn StateStore,
     store: &dyn EventStore,
     projection: &PluginName,
-) -> Result<Option<Checkpoint>, ProjectionError> {
-    let value = state
-        .get(TABLE, KEY)
-        .await
-        .map_err(|source| ProjectionError::View { projection: projection.clone(), source })?;
-    let Some(value) = value else { return Ok(None) };
+) -> Result<Vec<Option<Checkpoint>>, ProjectionError> {
+    let saved = read(state, store, projection).await?;
+    for (partition, saved) in (0..).map(Partition).zip(&saved) {
+        let Some(position) = saved.as_ref().and_then(|saved| saved.position) else {
+            continue;
+        };
+        let head = store.head(partition).await.map_err(|error| ProjectionError::Start {
+            projection: projection.clone(),
+            source: DriverError::with_source("the head cannot be read", error),
+        })?;
+        if Some(position) > head {
+            let fault =
+                format!("at position {position} of partition {partition}, ahead of the store");
+            return Err(ProjectionError::Checkpoint { projection: projection.clone(), fault });
+        }
+    }
+    Ok(saved)
+}
+
+fn parse(
+    value: &[u8],
+    store_id: StoreId,
+    projection: &PluginName,
+) -> Result<Checkpoint, ProjectionError> {
     let fault =
         |fault: String| ProjectionError::Checkpoint { projection: projection.clone(), fault };
     let saved: Checkpoint =
-        serde_json::from_slice(&value).map_err(|error| fault(format!("not readable ({error})")))?;
-    if saved.store_id != store.store_id() {
-        return Err(fault(format!("of store {}, not of {}", saved.store_id, store.store_id())));
+        serde_json::from_slice(value).map_err(|error| fault(format!("not readable ({error})")))?;
+    if saved.store_id != store_id {
+        return Err(fault(format!("of store {}, not of {store_id}", saved.store_id)));
     }
-    let head = store.head(Partition::ZERO).await.map_err(|error| ProjectionError::Start {
-        projection: projection.clone(),
-        source: DriverError::with_source("the head cannot be read", error),
-    })?;
-    if let Some(position) = saved.position.filter(|position| Some(*position) > head) {
-        return Err(fault(format!("at position {position}, ahead of the store")));
-    }
-    Ok(Some(saved))
+    Ok(saved)
 }

@@ -1,103 +1,110 @@
-//! The loop of one projection: read, project, commit, wait.
+//! The loop of one projection: read, project, commit, wait; partition by partition in turn.
 //!
 //! Whatever goes wrong, nothing is skipped: the batch is tried again with a growing wait, and other
-//! projections go on. Writes and checkpoint are one commit, conditional on the old checkpoint, so
-//! each event is in the view exactly once, and of two runners of one view one stops.
+//! projections go on. Writes and checkpoint are one commit, conditional on the old checkpoint and on
+//! the fence, so each event is in the view exactly once, whatever crashes and however many hosts
+//! run the projection.
+//!
+//! ```text
+//!                 ┌───────────────────────── nothing moves, or was given back ──┐
+//!                 ▼                                                             │
+//!   start ──► Starting ──take──► Working ──a condition failed, not ours──► StandingBy
+//!                 └──────────────another host was faster──────────────────────►─┘
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_core::error::ErrorChain;
 use annals_core::event::RecordedEvent;
 use annals_core::invariants;
 use annals_core::limits::READ_EVENTS_MAX;
-use annals_core::place::{Partition, Position};
-use annals_core::plugin::{Description, ProjectFailure};
 use annals_core::port::StateStore;
 use annals_core::port::event_store::FeedFilter;
-use annals_core::port::guest::{GuestFailure, GuestPlugin, ProjectionGuest, ViewReader};
+use annals_core::port::guest::{GuestFailure, GuestPlugin};
 use annals_core::port::state_store::{StateCommit, StateError};
-use futures_util::StreamExt as _;
 use tokio::sync::watch;
-use tokio::time::sleep;
-use tracing::{error, info, warn};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{info, warn};
 
-use super::checkpoint::Checkpoint;
-use super::writes::Tables;
-use super::{Phase, Progress, ProjectionPorts, batch, chain, writes};
-use crate::catalog::EventIndexes;
-use crate::view::StateViewReader;
+use super::checkpoint::{self, Checkpoint};
+use super::feeds::Feeds;
+use super::fence::{self, Fence};
+use super::projector::{Fault, Projector};
+use super::size::BatchSize;
+use super::standby::{Standby, WAITED_CHECK_EVERY};
+use super::{Phase, Progress, ProjectionPorts, chain};
 
 /// What a runner is made of.
 pub(super) struct Parts {
     pub(super) plugin: Arc<dyn GuestPlugin>,
     pub(super) state: Arc<dyn StateStore>,
-    pub(super) saved: Option<Checkpoint>,
+    pub(super) saved: Vec<Option<Checkpoint>>,
     pub(super) ports: ProjectionPorts,
     pub(super) report: watch::Sender<Progress>,
     pub(super) stopped: watch::Receiver<bool>,
+    /// How many wait for the view to reach a position.
+    pub(super) waiting: watch::Receiver<usize>,
 }
 
 /// The loop of one projection.
 pub(crate) struct Runner {
-    plugin: Arc<dyn GuestPlugin>,
-    description: Arc<Description>,
-    guest: Option<Box<dyn ProjectionGuest>>,
-    view: Arc<dyn ViewReader>,
-    tables: Tables,
-    indexes: EventIndexes,
+    projector: Projector,
     filter: FeedFilter,
     state: Arc<dyn StateStore>,
     ports: ProjectionPorts,
     report: watch::Sender<Progress>,
     stopped: watch::Receiver<bool>,
-    /// The checkpoint as it is stored.
-    saved: Option<Checkpoint>,
-    /// How far the feed is read; ahead of `saved` while nothing of interest came.
-    read_up_to: Option<Position>,
-    /// Shrinks when a batch reaches a limit, grows back when one succeeds.
-    batch_events: usize,
+    waiting: watch::Receiver<usize>,
+    role: Role,
+    /// What was seen since this host stands by.
+    standby: Standby,
+    feeds: Feeds,
+    size: BatchSize,
+    /// How many events the last batch had.
+    taken: usize,
 }
 
-/// Why a batch was not handled.
-#[derive(Debug, thiserror::Error)]
-enum Fault {
-    #[error("the feed cannot be read")]
-    Read(#[from] annals_core::port::event_store::ReadError),
-    #[error(transparent)]
-    Guest(#[from] GuestFailure),
-    #[error(transparent)]
-    Batch(#[from] batch::BatchError),
-    #[error("event at position {position} was refused: {cause}")]
-    Refused { index: usize, position: u64, cause: String },
-    #[error("the view cannot be written")]
-    State(#[from] StateError),
+/// What this host does about the view.
+#[derive(Clone, Copy)]
+enum Role {
+    /// Takes it next.
+    Starting,
+    /// Works on it. `is_sure`: nobody else does, and the places read are those stored.
+    Working { fence: Fence, is_sure: bool },
+    /// Watches another host working on it.
+    StandingBy,
+}
+
+/// What to do after a step.
+enum Next {
+    /// The next step.
+    Step,
+    /// The next step, although nothing was handled.
+    Again,
+    /// Wait for news.
+    Wait,
 }
 
 impl Runner {
-    /// Runs until asked to stop, or until another runner took the view over.
+    /// Runs until asked to stop.
     pub(super) async fn run(parts: Parts) {
-        let description = Arc::clone(parts.plugin.description());
-        let tables = Tables::new(&description.tables);
-        let indexes = EventIndexes::new(&description);
-        let filter = FeedFilter {
-            event_types: Some(indexes.event_types().cloned().collect()),
-            ..FeedFilter::default()
-        };
+        let projector = Projector::new(parts.plugin, Arc::clone(&parts.state));
+        let options = &parts.ports.options;
+        let retry_wait = options.projection_retry_wait;
+        let store = Arc::clone(&parts.ports.store);
+        let rows_max = parts.ports.states.capabilities().commit_rows_max;
         let runner = Self {
-            view: Arc::new(StateViewReader::new(Arc::clone(&parts.state), tables.clone())),
-            guest: None,
-            plugin: parts.plugin,
-            description,
-            tables,
-            indexes,
-            filter,
+            filter: projector.filter(),
+            projector,
+            role: Role::Starting,
+            standby: Standby::default(),
+            feeds: Feeds::new(store, &*parts.ports.bus, parts.saved, retry_wait),
+            size: BatchSize::new(options.batch_events_max, rows_max),
+            taken: 0,
             state: parts.state,
             report: parts.report,
             stopped: parts.stopped,
-            read_up_to: parts.saved.as_ref().and_then(|saved| saved.position),
-            saved: parts.saved,
-            batch_events: parts.ports.options.batch_events_max,
+            waiting: parts.waiting,
             ports: parts.ports,
         };
         runner.run_until_stopped().await;
@@ -107,20 +114,15 @@ impl Runner {
         let mut stopped = self.stopped.clone();
         let mut attempts: u32 = 0;
         while !*stopped.borrow() {
-            let step = self.step().await;
-            let wait = match step {
-                Ok(is_at_head) => {
+            let wait = match self.step().await {
+                Ok(Next::Step) => {
                     attempts = 0;
-                    if !is_at_head {
-                        continue;
-                    }
-                    None
+                    continue;
                 }
-                Err(Fault::State(StateError::ConditionFailed { .. })) => {
-                    let cause = "another runner took the view over".to_owned();
-                    error!(projection = %self.description.name, cause, "projection stopped");
-                    self.set_phase(Phase::Stopped { cause });
-                    return;
+                Ok(Next::Again) => continue,
+                Ok(Next::Wait) => {
+                    attempts = 0;
+                    None
                 }
                 Err(fault) => {
                     attempts = attempts.saturating_add(1);
@@ -128,31 +130,53 @@ impl Runner {
                 }
             };
             tokio::select! {
+                biased;
                 () = self.wait(wait) => {}
                 // An error means that the engine is gone: stop as well.
                 changed = stopped.changed() => if changed.is_err() { return },
             }
+        }
+        self.give_back().await;
+    }
+
+    async fn step(&mut self) -> Result<Next, Fault> {
+        match self.role {
+            Role::Starting => self.take().await,
+            Role::Working { fence, is_sure: false } => self.find_place(fence).await,
+            Role::Working { fence, is_sure: true } => self.work(fence).await,
+            Role::StandingBy => self.stand_by().await,
         }
     }
 
     /// Notes a failure and says how long to wait.
     fn failed(&mut self, fault: &Fault, attempts: u32) -> Duration {
         let cause = chain(fault);
-        let options = &self.ports.options;
+        let projection = &self.projector.description.name;
         // Not a failure yet: fewer events at once may fit a limit, and the events before a refused
         // one are committed in a batch of their own.
-        let smaller = match fault {
-            Fault::Guest(GuestFailure::Limit { .. }) => self.batch_events / 2,
-            Fault::Refused { index, .. } => *index,
-            _ => 0,
+        let is_smaller = match fault {
+            Fault::Guest(GuestFailure::Limit { .. })
+            | Fault::State(StateError::TooLarge { .. }) => self.size.halve(self.taken),
+            Fault::Refused { index, .. } => self.size.end_before(*index),
+            _ => false,
         };
-        if smaller > 0 && smaller < self.batch_events {
-            self.batch_events = smaller;
-            info!(projection = %self.description.name, events = smaller, "batch made smaller");
+        if is_smaller {
+            let events = self.size.events();
+            info!(%projection, events, error = %cause, "batch made smaller");
             return Duration::ZERO;
         }
-        warn!(projection = %self.description.name, error = %cause, attempts, "projection failed");
+        let is_unsure = matches!(self.role, Role::Working { is_sure: false, .. });
+        if is_unsure && attempts == 1 {
+            info!(%projection, error = %cause, "looking where the view is");
+            return Duration::ZERO;
+        }
+        warn!(%projection, error = %cause, attempts, "projection failed");
         self.set_phase(Phase::Failing { cause, attempts });
+        if let Role::Working { fence, .. } = self.role {
+            // Meanwhile another host may take over, and get further.
+            self.role = Role::Working { fence, is_sure: false };
+        }
+        let options = &self.ports.options;
         let doubled = 1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
         options
             .projection_retry_wait
@@ -160,110 +184,208 @@ impl Runner {
             .min(options.projection_retry_wait_max)
     }
 
-    /// Waits for a time, or for news.
-    async fn wait(&self, wait: Option<Duration>) {
+    /// Waits for a time, or for what makes a step worth while.
+    async fn wait(&mut self, wait: Option<Duration>) {
         if let Some(wait) = wait {
             return sleep(wait).await;
         }
-        let mut wakes = self.ports.bus.wakes();
-        let woken = async {
-            while let Some(wake) = wakes.next().await {
-                if wake.partition == Partition::ZERO && Some(wake.head) > self.read_up_to {
-                    return;
-                }
-            }
-            std::future::pending::<()>().await;
-        };
+        if !matches!(self.role, Role::StandingBy) {
+            return self.feeds.changed().await;
+        }
+        self.waiting.mark_unchanged();
+        let due = self.standby.due(self.check_every());
         tokio::select! {
-            news = self.ports.store.wait_for_news(Partition::ZERO, self.read_up_to) => {
-                if let Err(error) = news {
-                    warn!(error = %ErrorChain(&error), "waiting for news failed");
-                    sleep(self.ports.options.projection_retry_wait).await;
-                }
-            }
-            () = woken => {}
+            biased;
+            () = self.feeds.changed() => {}
+            // It is due earlier from now on.
+            Ok(()) = self.waiting.changed() => {}
+            () = sleep_until(due) => {}
         }
     }
 
-    /// Handles one page of the feed; returns whether it ended at the head.
-    async fn step(&mut self) -> Result<bool, Fault> {
-        let limit = self.ports.options.batch_events_max.min(READ_EVENTS_MAX);
-        let after = self.read_up_to;
-        let store = Arc::clone(&self.ports.store);
-        let page = store.read_feed(Partition::ZERO, after, &self.filter, limit).await?;
-        debug_assert!(invariants::positions_increase(after, &page.events), "the feed went back");
+    /// How often to look at the checkpoints of another host.
+    fn check_every(&self) -> Duration {
+        let every = self.ports.options.standby_check_every;
+        let is_waited_for = *self.waiting.borrow() > 0;
+        if is_waited_for { every.min(WAITED_CHECK_EVERY) } else { every }
+    }
+
+    /// Makes this host the one that works.
+    async fn take(&mut self) -> Result<Next, Fault> {
+        let projection = &self.projector.description.name;
+        match fence::take(&*self.state).await? {
+            Some(fence) => {
+                info!(%projection, epoch = fence.epoch, "projection works here");
+                self.role = Role::Working { fence, is_sure: false };
+            }
+            None => self.begin_to_stand_by(),
+        }
+        Ok(Next::Again)
+    }
+
+    /// Lets another host take over, before this one ends.
+    async fn give_back(&self) {
+        let Role::Working { fence, .. } = self.role else { return };
+        if let Err(error) = fence::give_back(&*self.state, fence).await {
+            let (projection, error) = (&self.projector.description.name, chain(&error));
+            warn!(%projection, error, "another host takes the view over only after a while");
+        }
+    }
+
+    /// Goes on where the view is, if it is still this host's.
+    async fn find_place(&mut self, fence: Fence) -> Result<Next, Fault> {
+        self.projector.forget();
+        let name = &self.projector.description.name;
+        let saved = checkpoint::load(&*self.state, &*self.ports.store, name).await?;
+        // Read last: while the fence is ours, nobody else has moved a checkpoint.
+        if fence::read(&*self.state).await? == Some(fence) {
+            self.role = Role::Working { fence, is_sure: true };
+            self.feeds.let_go();
+            let has_moved = self.feeds.follow(saved);
+            if has_moved {
+                // What looked like a failure was none.
+                return Ok(Next::Step);
+            }
+        } else {
+            info!(projection = %name, epoch = fence.epoch, "another host took the view over");
+            self.begin_to_stand_by();
+        }
+        Ok(Next::Again)
+    }
+
+    fn begin_to_stand_by(&mut self) {
+        self.role = Role::StandingBy;
+        self.standby = Standby::default();
+    }
+
+    /// Looks how far the host that works is, and takes the view over when it does not get on.
+    async fn stand_by(&mut self) -> Result<Next, Fault> {
+        let watched = self.watch().await;
+        if watched.is_err() {
+            self.standby.gets_on();
+        }
+        if watched? {
+            self.role = Role::Starting;
+            return Ok(Next::Again);
+        }
+        self.set_phase(Phase::StandingBy);
+        Ok(Next::Wait)
+    }
+
+    /// Whether the view is free, or whoever has it does not get on.
+    async fn watch(&mut self) -> Result<bool, Fault> {
+        if self.standby.due(self.check_every()) <= Instant::now() {
+            let name = &self.projector.description.name;
+            let saved = checkpoint::read(&*self.state, &*self.ports.store, name).await?;
+            let fence = fence::read(&*self.state).await?;
+            if fence.is_none_or(|fence| !fence.is_held) {
+                return Ok(true);
+            }
+            self.standby.has_looked(fence);
+            if self.feeds.follow(saved) {
+                self.standby.gets_on();
+            }
+        }
+        // Events without interest are nothing to wait for.
+        while let Some(index) = self.feeds.turn() {
+            let page = self.feeds.read(index, &self.filter, 1).await?;
+            if page.events.is_empty() {
+                self.feeds.has_read(index, &page);
+            } else {
+                self.feeds.hold_back(index);
+            }
+            self.feeds.end_turn();
+        }
+        if !self.feeds.is_held_back() {
+            self.standby.gets_on();
+            return Ok(false);
+        }
+        Ok(self.standby.is_behind() >= self.ports.options.standby_takeover_after)
+    }
+
+    /// Handles one page of the partition whose turn it is.
+    async fn work(&mut self, fence: Fence) -> Result<Next, Fault> {
+        let Some(index) = self.feeds.turn() else {
+            self.set_phase(Phase::CaughtUp);
+            return Ok(Next::Wait);
+        };
+        let limit = self.size.events().min(READ_EVENTS_MAX);
+        let page = self.feeds.read(index, &self.filter, limit).await?;
         let mut events = page.events.as_slice();
         while !events.is_empty() && !*self.stopped.borrow() {
-            let taken = self.project(events).await?;
+            let taken = self.project(index, events, fence).await?;
             events = events.get(taken..).unwrap_or_default();
         }
         if events.is_empty() {
-            // What the filter held back is handled too. The stored checkpoint follows with the next
-            // write; reading a stretch without interest again after a restart costs only time.
-            self.read_up_to = page.read_up_to.or(self.read_up_to);
-            let phase = if page.is_at_head { Phase::CaughtUp } else { Phase::CatchingUp };
-            self.set_phase(phase);
+            self.feeds.has_read(index, &page);
+            self.feeds.end_turn();
         }
-        Ok(page.is_at_head && events.is_empty())
+        let is_caught_up = self.feeds.turn().is_none();
+        self.set_phase(if is_caught_up { Phase::CaughtUp } else { Phase::CatchingUp });
+        Ok(Next::Step)
     }
 
     /// Projects the first events of a page and commits; returns how many it took.
-    async fn project(&mut self, events: &[RecordedEvent]) -> Result<usize, Fault> {
-        let bytes_max = self.ports.options.batch_bytes_max;
-        let writes_max = self.ports.options.batch_writes_max;
-        let events_max = self.ports.options.batch_events_max;
-        let filled = batch::fill(events, &self.indexes, self.batch_events, bytes_max)?;
-        let guest_writes = self.call_guest(&filled.batch, events)?;
-        let name = self.description.name.as_str();
-        let mut writes = writes::check(name, &self.tables, guest_writes, writes_max)?;
-        let position = events.get(..filled.taken).and_then(|taken| taken.last());
+    async fn project(
+        &mut self,
+        index: usize,
+        events: &[RecordedEvent],
+        fence: Fence,
+    ) -> Result<usize, Fault> {
+        let options = &self.ports.options;
+        let filled = self.projector.fill(events, self.size.events(), options.batch_bytes_max)?;
+        self.taken = filled.taken;
+        let mut writes = self.projector.project(&filled, events, options.batch_writes_max)?;
+        let Some(place) = self.feeds.place(index) else { return Ok(events.len()) };
+        let (partition, saved) = (place.partition, place.saved.as_ref());
+        let last = events.get(..filled.taken).and_then(<[_]>::last);
         let checkpoint = Checkpoint {
             store_id: self.ports.store.store_id(),
-            position: position.map(|event| event.position).or(self.read_up_to),
-            events_count: self.saved.as_ref().map_or(0, |saved| saved.events_count)
+            position: last.map(|event| event.position).or(place.read_up_to),
+            events_count: saved.map_or(0, |saved| saved.events_count)
                 + u64::try_from(filled.taken).unwrap_or_default(),
         };
         debug_assert!(
             invariants::checkpoint_passes_only_handled(checkpoint.position, events, filled.taken),
             "the checkpoint passes an event that was not handled"
         );
-        writes.push(checkpoint.write());
-        let conditions = vec![Checkpoint::unchanged_since(self.saved.as_ref())];
-        self.state.commit(StateCommit { conditions, writes }).await?;
-        self.read_up_to = checkpoint.position;
-        self.saved = Some(checkpoint);
-        self.batch_events = self.batch_events.saturating_mul(2).min(events_max);
+        writes.push(checkpoint.write(partition));
+        let conditions = vec![fence.still_there(), Checkpoint::unchanged_since(saved, partition)];
+        self.commit(StateCommit { conditions, writes }, events, fence).await?;
+        self.feeds.has_saved(index, checkpoint);
+        self.size.grow();
         self.set_phase(Phase::CatchingUp);
         Ok(filled.taken)
     }
 
-    fn call_guest(
+    async fn commit(
         &mut self,
-        batch: &annals_core::columns::EventBatch,
+        commit: StateCommit,
         events: &[RecordedEvent],
-    ) -> Result<Vec<annals_core::plugin::GuestWrite>, Fault> {
-        let mut guest = match self.guest.take() {
-            Some(guest) => guest,
-            None => self.plugin.projection()?,
-        };
-        // After a failure the guest is not put back: the next call gets a fresh one.
-        let said = guest.project(batch, Arc::clone(&self.view))?;
-        self.guest = Some(guest);
-        said.map_err(|failure| {
-            let (ProjectFailure::Retry(index, cause) | ProjectFailure::Park(index, cause)) =
-                failure;
-            // The index comes from a guest; one out of range counts as the first event.
-            let index = usize::try_from(index).unwrap_or_default();
-            let index = if index < batch.events_count() { index } else { 0 };
-            let position = events.get(index).map_or(0, |event| event.position.get());
-            Fault::Refused { index, position, cause }
-        })
+        fence: Fence,
+    ) -> Result<(), Fault> {
+        let Err(error) = self.state.commit(commit).await else { return Ok(()) };
+        match &error {
+            // Another host has taken the view, or an earlier commit of this one came late; or this
+            // commit may be there or not. Where the view is now tells.
+            StateError::ConditionFailed { .. } | StateError::OutcomeUnknown(_) => {
+                self.role = Role::Working { fence, is_sure: false };
+            }
+            StateError::TooLarge { .. } if self.taken == 1 => {
+                let position = events.first().map_or(0, |event| event.position.get());
+                return Err(Fault::TooLarge { position, source: error });
+            }
+            _ => {}
+        }
+        Err(error.into())
     }
 
     fn set_phase(&self, phase: Phase) {
+        let places = self.feeds.places();
+        let saved = self.feeds.places().filter_map(|place| place.saved.as_ref());
         let progress = Progress {
-            checkpoint: self.read_up_to,
-            events_count: self.saved.as_ref().map_or(0, |saved| saved.events_count),
+            checkpoints: places.map(|place| place.read_up_to).collect(),
+            events_count: saved.map(|saved| saved.events_count).sum(),
             phase,
         };
         self.report.send_if_modified(|current| {

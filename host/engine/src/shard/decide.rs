@@ -18,7 +18,7 @@ use annals_core::commit::{Accepted, Commit, StreamAppend};
 use annals_core::event::{ContentType, NewEvent, Origin};
 use annals_core::id::{CommandId, CorrelationId, seed_of};
 use annals_core::invariants;
-use annals_core::place::{ActualRevision, ExpectedRevision};
+use annals_core::place::{ActualRevision, ExpectedRevision, Partition};
 use annals_core::plugin::{Context, Refusal};
 use annals_core::port::event_store::AppendError;
 use annals_core::stream::StreamId;
@@ -38,8 +38,8 @@ struct Attempted<'a> {
     active: &'a Arc<ActiveAggregate>,
     stream: StreamId,
     id: CommandId,
-    /// Whether the caller gave the id, so that it may have been decided before.
-    is_given: bool,
+    /// Whether the id was made for this request, so that it cannot have been decided before.
+    is_new: bool,
     command_index: u32,
     request: CommandRequest,
     origin: Arc<Origin>,
@@ -91,14 +91,14 @@ impl ShardState {
         let Some(command_index) = active.command_index(&request.command) else {
             return Step::Answer(Err(unknown_command(active, &request.command)));
         };
-        let is_given = request.command_id.is_some();
+        let is_new = request.id_is_new || request.command_id.is_none();
         let id = request.command_id.unwrap_or_else(|| CommandId::new(self.context.ids.next_uuid()));
         request.command_id = Some(id);
         let origin = with_correlation(std::mem::take(&mut request.origin), id);
         let context = self.plugin_context(id, &origin);
         let command =
-            Attempted { active, stream, id, is_given, command_index, request, origin, context };
-        if is_given && let Some(answer) = self.decided_before(&command).await {
+            Attempted { active, stream, id, is_new, command_index, request, origin, context };
+        if !is_new && let Some(answer) = self.decided_before(&command).await {
             return Step::Answer(answer);
         }
         let retries_max = self.context.options.command_conflict_retries_max;
@@ -167,12 +167,13 @@ impl ShardState {
             }],
             claims: decision.claims,
             releases: decision.releases,
-            id_is_new: !command.is_given,
+            id_is_new: command.is_new,
         };
         match self.context.store.append(commit).await {
             Ok(accepted) => {
                 self.evolve(command, resident, &accepted, (&events, &event_indexes));
-                let outcome = outcome_of(command, outcome, &accepted, events);
+                let partition = self.context.store.capabilities().partition_of(&command.stream);
+                let outcome = outcome_of(command, outcome, (&accepted, partition), events);
                 Ok(Step::Accepted(Box::new(outcome), accepted))
             }
             Err(error) => self.refused(command, error).await,
@@ -337,7 +338,7 @@ fn record(command: &Attempted<'_>, outcome: Outcome) -> CommandRecord {
 fn outcome_of(
     command: &Attempted<'_>,
     outcome: Outcome,
-    accepted: &Accepted,
+    (accepted, partition): (&Accepted, Partition),
     events: Vec<NewEvent>,
 ) -> CommandOutcome {
     let receipt = accepted.receipt.streams.first();
@@ -353,6 +354,7 @@ fn outcome_of(
         command_id: command.id,
         stream: command.stream.clone(),
         revision: receipt.map(|receipt| receipt.revision).unwrap_or_default(),
+        partition,
         position: receipt.and_then(|receipt| receipt.events).map(|range| range.last_position),
         recorded_at: accepted.receipt.recorded_at,
         verdict,

@@ -182,6 +182,13 @@ impl ShardState {
         active: &Arc<ActiveAggregate>,
         stream: &StreamId,
     ) -> Result<ResidentState, CommandError> {
+        // Another host may have written the stream since it became resident here. One look, since
+        // who reads wants what was there when it asked, and no more.
+        let known = self.resident(active, stream).await?;
+        let info = self.context.store.stream_info(stream).await.map_err(read_error)?;
+        if info.revision != known.revision {
+            self.forget(active, stream);
+        }
         loop {
             let resident = self.resident(active, stream).await?;
             let state = self

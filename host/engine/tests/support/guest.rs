@@ -3,8 +3,8 @@
 //! The "component" is a line of JSON, so that tests can make versions at will.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use annals_core::columns::{EventBatch, History};
 use annals_core::event::{ContentType, SchemaVersion};
@@ -32,6 +32,10 @@ pub(crate) struct Probe {
     pub(crate) sandboxes: AtomicU64,
     /// While not 0, the projection fails and counts down.
     pub(crate) projection_failures: AtomicU64,
+    /// How many rows more the projection writes for each batch.
+    pub(crate) more_rows: AtomicU64,
+    /// Partition and number of events of each batch the projection was given.
+    pub(crate) batches: Mutex<Vec<(u32, usize)>>,
 }
 
 impl Probe {
@@ -295,6 +299,8 @@ impl ProjectionGuest for Tallies {
             failures.fetch_sub(1, Ordering::Relaxed);
             return Ok(Err(ProjectFailure::Retry(0, "not today".to_owned())));
         }
+        let batch = (events.partition.0, events.events_count());
+        self.probe.batches.lock().unwrap().push(batch);
         let keys: Vec<_> = events
             .streams
             .iter()
@@ -318,6 +324,11 @@ impl ProjectionGuest for Tallies {
         let mut writes: Vec<_> =
             rows.map(|(key, sum)| GuestWrite::Put(key, sum.to_string().into_bytes())).collect();
         writes.push(GuestWrite::Add(counter, count));
+        let more = 0..self.probe.more_rows.load(Ordering::Relaxed);
+        writes.extend(more.map(|number| {
+            let key = GuestRowKey { table: 1, key: number.to_string().into_bytes() };
+            GuestWrite::Put(key, b"1".to_vec())
+        }));
         Ok(Ok(writes))
     }
 

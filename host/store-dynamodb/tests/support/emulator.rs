@@ -16,6 +16,7 @@ use uuid::Uuid;
 pub(crate) struct RandomIds;
 
 impl IdGenerator for RandomIds {
+    #[expect(clippy::disallowed_methods, reason = "the generator that the tests give")]
     fn next_uuid(&self) -> Uuid {
         Uuid::new_v4()
     }

@@ -1,6 +1,10 @@
 //! The rules of writing, over ordinary maps: what a commit must meet, and what it changes.
 
-use std::collections::{BTreeMap, HashMap};
+mod claims;
+mod partition;
+mod stream;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use annals_core::command::{RecordedCommand, RecordedRange};
@@ -11,52 +15,28 @@ use annals_core::event::{NewEvent, Origin, RecordedEvent, SchemaVersion};
 use annals_core::id::{CommandId, EventId, StoreId};
 use annals_core::name::EventType;
 use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Position, Revision};
-use annals_core::port::event_store::{AppendError, EventTypeCount, StreamInfo};
+use annals_core::port::event_store::{AppendError, Capabilities, EventTypeCount, StreamInfo};
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use uuid::Uuid;
+
+use self::claims::Claims;
+use self::partition::PartitionLog;
+use self::stream::{PlainAppend, Stream};
 
 /// All that was ever accepted.
 #[derive(Debug)]
 pub(super) struct Log {
     store_id: StoreId,
-    // Invariant: the position of an event is its index.
-    events: Vec<RecordedEvent>,
-    // Invariant: the number of a commit is its index.
-    commits: Vec<RecordedCommit>,
+    capabilities: Capabilities,
+    partitions: HashMap<Partition, PartitionLog>,
     streams: HashMap<StreamId, Stream>,
-    // What a stream looks like that is not in `streams`. Never changed.
-    absent: Stream,
-    // By scope and key. Expired ones stay until they are taken or released.
-    claims: HashMap<(Arc<str>, Arc<str>), ClaimHolder>,
+    // What a partition and a stream look like that are not in the maps. Never changed.
+    absent: (PartitionLog, Stream),
+    // Where the commits of all partitions are, in the order in which they were accepted.
+    accepted: Vec<(Partition, u64)>,
+    claims: Claims,
     counts: BTreeMap<(Arc<str>, EventType, SchemaVersion), u64>,
-    // Invariant: no event is recorded later.
-    latest: Timestamp,
-}
-
-#[derive(Debug, Default)]
-struct Stream {
-    // Invariant: the revision of an event is its index; what is kept is its index in the log.
-    events: Vec<usize>,
-    commands: Vec<RecordedCommand>,
-    command_indexes: HashMap<CommandId, usize>,
-    // By each id that a client gave in a commit whose first stream this is: that commit.
-    given_ids: HashMap<EventId, Arc<PlainAppend>>,
-}
-
-/// What tells a repeat of a plain append whose ids the client gave.
-#[derive(Debug)]
-struct PlainAppend {
-    streams: Vec<StreamAppend>,
-    receipt: Receipt,
-}
-
-impl PlainAppend {
-    /// Whether `streams` has the same streams and events, whatever it expects.
-    fn is_repeated_by(&self, streams: &[StreamAppend]) -> bool {
-        let parts = |append: &StreamAppend| (append.stream.clone(), append.events.clone());
-        self.streams.iter().map(parts).eq(streams.iter().map(parts))
-    }
 }
 
 /// What all events of a commit have in common.
@@ -64,19 +44,21 @@ struct Common {
     recorded_at: Timestamp,
     command_id: Option<CommandId>,
     origin: Arc<Origin>,
+    // How many commits of all partitions were accepted before.
+    accepted_before: u64,
 }
 
 impl Log {
-    pub(super) fn new(store_id: StoreId) -> Self {
+    pub(super) fn new(store_id: StoreId, capabilities: Capabilities) -> Self {
         Self {
             store_id,
-            events: Vec::new(),
-            commits: Vec::new(),
+            capabilities,
+            partitions: HashMap::new(),
             streams: HashMap::new(),
-            absent: Stream::default(),
-            claims: HashMap::new(),
+            absent: Default::default(),
+            accepted: Vec::new(),
+            claims: Claims::default(),
             counts: BTreeMap::new(),
-            latest: Timestamp::default(),
         }
     }
 
@@ -87,20 +69,23 @@ impl Log {
             return Ok(receipt);
         }
         self.check_expectations(&commit)?;
-        let recorded_at = commit.recorded_at.max(self.latest);
-        self.check_claims(&commit, recorded_at)?;
+        let recorded_at = self.time_of(&commit);
+        self.claims.check(&commit, recorded_at)?;
         Ok(self.record(commit, recorded_at))
     }
 
     /// The position of the last event.
-    pub(super) fn head(&self) -> Option<Position> {
-        self.events.last().map(|event| event.position)
+    pub(super) fn head(&self, partition: Partition) -> Option<Position> {
+        self.partition(partition).head()
     }
 
     /// All events after a position.
-    pub(super) fn events_after(&self, after: Option<Position>) -> &[RecordedEvent] {
-        let start = after.map_or(0, |position| index_of(position.get()).saturating_add(1));
-        self.events.get(start..).unwrap_or_default()
+    pub(super) fn events_after(
+        &self,
+        partition: Partition,
+        after: Option<Position>,
+    ) -> &[RecordedEvent] {
+        self.partition(partition).events_after(after)
     }
 
     /// The events of a stream from a revision (inclusive).
@@ -109,9 +94,8 @@ impl Log {
         stream: &StreamId,
         from: Revision,
     ) -> impl DoubleEndedIterator<Item = &RecordedEvent> {
-        let events = &self.stream(stream).events;
-        let events = events.get(index_of(from.get())..).unwrap_or_default();
-        events.iter().filter_map(|index| self.events.get(*index))
+        let indexes = &self.stream(stream).events;
+        self.events_at(stream, indexes.get(index_of(from.get())..))
     }
 
     /// The events of a stream up to a revision (inclusive).
@@ -120,10 +104,8 @@ impl Log {
         stream: &StreamId,
         up_to: Revision,
     ) -> impl DoubleEndedIterator<Item = &RecordedEvent> {
-        let events = &self.stream(stream).events;
-        let end = index_of(up_to.events_count()).min(events.len());
-        let events = events.get(..end).unwrap_or_default();
-        events.iter().filter_map(|index| self.events.get(*index))
+        let indexes = &self.stream(stream).events;
+        self.events_at(stream, indexes.get(..index_of(up_to.events_count()).min(indexes.len())))
     }
 
     pub(super) fn find_command(
@@ -131,9 +113,7 @@ impl Log {
         stream: &StreamId,
         id: CommandId,
     ) -> Option<&RecordedCommand> {
-        let stream = self.stream(stream);
-        let index = stream.command_indexes.get(&id)?;
-        stream.commands.get(*index)
+        self.stream(stream).find_command(id, self.capabilities.command_ids_remembered)
     }
 
     /// The commands of a stream, oldest first.
@@ -141,25 +121,31 @@ impl Log {
         &self.stream(stream).commands
     }
 
-    /// The commits from a number (inclusive).
-    pub(super) fn commits_from(&self, number: u64) -> &[RecordedCommit] {
-        self.commits.get(index_of(number)..).unwrap_or_default()
+    /// The commits of a partition from a number (inclusive).
+    pub(super) fn commits_from(&self, partition: Partition, number: u64) -> &[RecordedCommit] {
+        self.partition(partition).commits_from(number)
     }
 
-    pub(super) fn commits_count(&self) -> u64 {
-        count_of(self.commits.len())
+    /// How many commits all partitions have.
+    pub(super) fn accepted_count(&self) -> u64 {
+        count_of(self.accepted.len())
     }
 
-    /// The commits before a number (exclusive).
-    pub(super) fn commits_before(&self, number: u64) -> &[RecordedCommit] {
-        self.commits.get(..index_of(number)).unwrap_or(&self.commits)
+    /// The first `count` commits of all partitions, in the order in which they were accepted.
+    pub(super) fn first_accepted(&self, count: u64) -> impl Iterator<Item = &RecordedCommit> {
+        let places = self.accepted.iter().take(index_of(count));
+        places.filter_map(|(partition, number)| self.commits_from(*partition, *number).first())
     }
 
-    /// The position of the last event of the commits before a number (exclusive).
-    pub(super) fn head_before(&self, number: u64) -> Option<Position> {
-        let next = self.commits.get(index_of(number));
-        let end = next.map_or(self.events.len(), |next| index_of(next.first_position.get()));
-        self.events.get(..end)?.last().map(|event| event.position)
+    /// How many commits of a partition are among the first `count` commits of all.
+    pub(super) fn commits_before(&self, partition: Partition, count: u64) -> u64 {
+        let places = self.accepted.iter().take(index_of(count));
+        count_of(places.filter(|(its, _)| *its == partition).count())
+    }
+
+    /// The position of the last event of a partition among the first `count` commits of all.
+    pub(super) fn head_before(&self, partition: Partition, count: u64) -> Option<Position> {
+        self.partition(partition).head_before(count)
     }
 
     /// Who holds a claim at a time.
@@ -169,15 +155,14 @@ impl Log {
         key: &str,
         now: Timestamp,
     ) -> Option<&ClaimHolder> {
-        let holder = self.claims.get(&(Arc::from(scope), Arc::from(key)))?;
-        let is_held = holder.expires_at.is_none_or(|expiry| expiry > now);
-        is_held.then_some(holder)
+        self.claims.holder(scope, key, now)
     }
 
     pub(super) fn stream_info(&self, stream: &StreamId) -> StreamInfo {
+        let partition = self.capabilities.partition_of(stream);
         let stream = self.stream(stream);
         StreamInfo {
-            partition: Partition::ZERO,
+            partition,
             revision: stream.revision(),
             commands_count: count_of(stream.commands.len()),
         }
@@ -196,8 +181,42 @@ impl Log {
         self.counts.iter().map(to_count).collect()
     }
 
+    fn partition(&self, partition: Partition) -> &PartitionLog {
+        self.partitions.get(&partition).unwrap_or(&self.absent.0)
+    }
+
     fn stream(&self, stream: &StreamId) -> &Stream {
-        self.streams.get(stream).unwrap_or(&self.absent)
+        self.streams.get(stream).unwrap_or(&self.absent.1)
+    }
+
+    fn events_at(
+        &self,
+        stream: &StreamId,
+        indexes: Option<&[usize]>,
+    ) -> impl DoubleEndedIterator<Item = &RecordedEvent> {
+        let partition = self.partition(self.capabilities.partition_of(stream));
+        // Copied, so that what is returned borrows from the log only.
+        let indexes = indexes.unwrap_or_default().to_vec();
+        indexes.into_iter().filter_map(|index| partition.event(index))
+    }
+
+    /// The time of a commit that is accepted now: not before that of any partition it is in.
+    fn time_of(&self, commit: &Commit) -> Timestamp {
+        let partitions = self.partitions_of(commit).into_iter();
+        let latest = partitions.map(|partition| self.partition(partition).latest()).max();
+        commit.recorded_at.max(latest.unwrap_or_default())
+    }
+
+    /// The partition of a commit: that of its command's stream, or of its first stream.
+    fn own_partition(&self, commit: &Commit) -> Partition {
+        commit.home().map_or(Partition::ZERO, |stream| self.capabilities.partition_of(stream))
+    }
+
+    /// The partitions that a commit or an event of it goes to.
+    fn partitions_of(&self, commit: &Commit) -> HashSet<Partition> {
+        let written = written_streams(commit);
+        let partitions = written.map(|stream| self.capabilities.partition_of(stream));
+        partitions.chain([self.own_partition(commit)]).collect()
     }
 
     fn check_command_id(&self, commit: &Commit) -> Result<(), AppendError> {
@@ -218,9 +237,11 @@ impl Log {
         let Some(first) = commit.streams.first() else {
             return Ok(None);
         };
-        let remembered = &self.stream(&first.stream).given_ids;
+        let stream = self.stream(&first.stream);
+        let remembered = self.capabilities.command_ids_remembered;
         let mut ids = given_ids(commit);
-        let Some((id, before)) = ids.find_map(|id| Some((id, remembered.get(&id)?))) else {
+        let found = ids.find_map(|id| Some((id, stream.find_given_id(id, remembered)?)));
+        let Some((id, before)) = found else {
             return Ok(None);
         };
         if before.is_repeated_by(&commit.streams) {
@@ -243,36 +264,19 @@ impl Log {
         Ok(())
     }
 
-    fn check_claims(&self, commit: &Commit, recorded_at: Timestamp) -> Result<(), AppendError> {
-        for claim in &commit.claims {
-            let Some(holder) = self.claim_holder(&claim.scope, &claim.key, recorded_at) else {
-                continue;
-            };
-            let is_released = commit.releases.iter().any(|release| {
-                release.scope == claim.scope
-                    && release.key == claim.key
-                    && release.stream == holder.stream
-            });
-            if holder.stream != claim.stream && !is_released {
-                return Err(AppendError::ClaimHeld {
-                    scope: Arc::clone(&claim.scope),
-                    key: Arc::clone(&claim.key),
-                    holder: holder.stream.clone(),
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// Writes a commit that meets all rules.
     fn record(&mut self, commit: Commit, recorded_at: Timestamp) -> Receipt {
-        self.latest = recorded_at;
-        let first_index = self.events.len();
-        self.record_claims(&commit);
+        for partition in self.partitions_of(&commit) {
+            self.partitions.entry(partition).or_default().reach(recorded_at);
+        }
+        self.claims.record(&commit);
+        let own_partition = self.own_partition(&commit);
+        let first_position = self.partition(own_partition).next_position();
         let common = Common {
             recorded_at,
             command_id: commit.command.as_ref().map(|command| command.id),
             origin: Arc::clone(&commit.origin),
+            accepted_before: self.accepted_count(),
         };
         let receipt = Receipt {
             recorded_at,
@@ -282,68 +286,51 @@ impl Log {
                 .map(|append| self.record_events(append, &common))
                 .collect(),
         };
-        self.remember_given_ids(&commit, &receipt);
-        self.remember_commit(&commit, &receipt, first_index);
-        self.record_command(commit, &receipt);
+        self.remember_commit(&commit, &receipt, (own_partition, first_position));
+        self.remember_ids(commit, &receipt);
         receipt
-    }
-
-    fn record_claims(&mut self, commit: &Commit) {
-        for release in &commit.releases {
-            let name = (Arc::clone(&release.scope), Arc::clone(&release.key));
-            let is_held =
-                self.claims.get(&name).is_some_and(|holder| holder.stream == release.stream);
-            if is_held {
-                self.claims.remove(&name);
-            }
-        }
-        for claim in &commit.claims {
-            let name = (Arc::clone(&claim.scope), Arc::clone(&claim.key));
-            let holder = ClaimHolder { stream: claim.stream.clone(), expires_at: claim.expires_at };
-            self.claims.insert(name, holder);
-        }
     }
 
     fn record_events(&mut self, append: &StreamAppend, common: &Common) -> StreamReceipt {
         let before = self.stream(&append.stream).revision();
-        let first_index = self.events.len();
+        let mut positions = Vec::with_capacity(append.events.len());
         let mut revision = before.next();
         for (ordinal, event) in (0..).zip(&append.events) {
-            self.record_event(append, event, common, (revision, ordinal));
+            positions.push(self.record_event(append, event, common, (revision, ordinal)));
             revision = revision.next();
         }
-        let Some(last) = self.events.get(first_index..).and_then(<[_]>::last) else {
-            return StreamReceipt { revision: before, events: None };
-        };
-        StreamReceipt {
-            revision: last.revision.into(),
-            events: Some(RecordedRange {
+        let after = self.stream(&append.stream).revision();
+        let range = |(first_position, last_position)| {
+            Some(RecordedRange {
                 first_revision: before.next(),
-                last_revision: last.revision,
-                first_position: Position::new(count_of(first_index)),
-                last_position: last.position,
-            }),
-        }
+                last_revision: after.0?,
+                first_position,
+                last_position,
+            })
+        };
+        let ends = positions.first().copied().zip(positions.last().copied());
+        StreamReceipt { revision: after, events: ends.and_then(range) }
     }
 
+    /// Adds an event to its stream and its partition, and returns its position there.
     fn record_event(
         &mut self,
         append: &StreamAppend,
         event: &NewEvent,
         common: &Common,
         (revision, ordinal): (Revision, u32),
-    ) {
-        let index = self.events.len();
-        let position = Position::new(count_of(index));
+    ) -> Position {
+        let partition = self.capabilities.partition_of(&append.stream);
+        let position = self.partition(partition).next_position();
         let id = event.id.unwrap_or_else(|| match common.command_id {
             Some(command) => EventId::derive(command, &append.stream, ordinal),
             None => self.made_id(&append.stream, position),
         });
-        self.events.push(RecordedEvent {
+        let recorded = RecordedEvent {
             id,
             stream: append.stream.clone(),
             revision,
-            partition: Partition::ZERO,
+            partition,
             position,
             event_type: event.event_type.clone(),
             schema_version: event.schema_version,
@@ -353,79 +340,98 @@ impl Log {
             recorded_at: common.recorded_at,
             command_id: common.command_id,
             origin: Arc::clone(&common.origin),
-        });
-        let stream = self.streams.entry(append.stream.clone()).or_default();
-        stream.events.push(index);
+        };
+        let feed = self.partitions.entry(partition).or_default();
+        let index = feed.push_event(recorded, common.accepted_before);
+        self.streams.entry(append.stream.clone()).or_default().events.push(index);
         let kind =
             (Arc::from(append.stream.category()), event.event_type.clone(), event.schema_version);
         *self.counts.entry(kind).or_default() += 1;
+        position
     }
 
     /// The id of an event that neither a client nor a command gave one: no two events of all stores
-    /// share both store and position.
+    /// share store, stream and position.
     fn made_id(&self, stream: &StreamId, position: Position) -> EventId {
         let place = self.store_id.uuid().as_u128() ^ u128::from(position.get());
         EventId::derive(CommandId::new(Uuid::from_u128(place)), stream, 0)
     }
 
-    fn remember_given_ids(&mut self, commit: &Commit, receipt: &Receipt) {
-        let Some(first) = commit.streams.first() else {
-            return;
-        };
-        let append =
-            Arc::new(PlainAppend { streams: commit.streams.clone(), receipt: receipt.clone() });
-        let stream = self.streams.entry(first.stream.clone()).or_default();
-        for id in given_ids(commit) {
-            stream.given_ids.insert(id, Arc::clone(&append));
-        }
-    }
-
     /// Remembers the commit as it was recorded.
-    fn remember_commit(&mut self, commit: &Commit, receipt: &Receipt, first_index: usize) {
+    fn remember_commit(
+        &mut self,
+        commit: &Commit,
+        receipt: &Receipt,
+        (partition, first_position): (Partition, Position),
+    ) {
         let mut commit = commit.clone();
         commit.recorded_at = receipt.recorded_at;
         commit.id_is_new = false;
-        let mut events = self.events.get(first_index..).unwrap_or_default().iter();
         for (append, receipt) in commit.streams.iter_mut().zip(&receipt.streams) {
             let before = match receipt.events {
                 Some(range) => Revision::last_of(range.first_revision.get()),
                 None => receipt.revision.0,
             };
             append.expected = ExpectedRevision::at(ActualRevision(before));
-            for (event, recorded) in append.events.iter_mut().zip(events.by_ref()) {
+            let first = ActualRevision(before).next();
+            let recorded = self.events_from(&append.stream, first);
+            for (event, recorded) in append.events.iter_mut().zip(recorded) {
                 event.id = commit.command.is_none().then_some(recorded.id);
             }
         }
-        self.commits.push(RecordedCommit {
-            number: count_of(self.commits.len()),
-            first_position: Position::new(count_of(first_index)),
-            commit,
-        });
+        let log = self.partitions.entry(partition).or_default();
+        let number = log.commits_count();
+        log.push_commit(RecordedCommit { number, first_position, commit });
+        self.accepted.push((partition, number));
     }
 
-    fn record_command(&mut self, commit: Commit, receipt: &Receipt) {
-        let Some(record) = commit.command else {
+    /// Remembers the ids of the command or of the events where a repeat looks for them.
+    fn remember_ids(&mut self, commit: Commit, receipt: &Receipt) {
+        let own = commit.home().cloned();
+        let mut streams: HashSet<&StreamId> = written_streams(&commit).collect();
+        streams.extend(&own);
+        let mut own_index = 0;
+        for stream in streams {
+            let commit_index = self.streams.entry(stream.clone()).or_default().count_commit();
+            if own.as_ref() == Some(stream) {
+                own_index = commit_index;
+            }
+        }
+        let Some(own) = own else {
             return;
         };
-        let mut parts = commit.streams.iter().zip(&receipt.streams);
-        let own = parts.find(|(append, _)| append.stream == record.stream);
-        let events = own.and_then(|(_, receipt)| receipt.events);
-        let stream = self.streams.entry(record.stream.clone()).or_default();
-        stream.command_indexes.insert(record.id, stream.commands.len());
-        stream.commands.push(RecordedCommand {
-            revision: stream.revision(),
-            record,
-            origin: commit.origin,
-            recorded_at: receipt.recorded_at,
-            events,
-        });
+        let stream = self.streams.entry(own).or_default();
+        match commit.command.clone() {
+            Some(record) => {
+                let mut parts = commit.streams.iter().zip(&receipt.streams);
+                let part = parts.find(|(append, _)| append.stream == record.stream);
+                let command = RecordedCommand {
+                    revision: stream.revision(),
+                    record,
+                    origin: Arc::clone(&commit.origin),
+                    recorded_at: receipt.recorded_at,
+                    events: part.and_then(|(_, receipt)| receipt.events),
+                };
+                stream.push_command(command, own_index);
+            }
+            None => {
+                let ids: Vec<EventId> = given_ids(&commit).collect();
+                let append = Arc::new(PlainAppend {
+                    streams: commit.streams,
+                    receipt: receipt.clone(),
+                    commit_index: own_index,
+                });
+                for id in ids {
+                    stream.remember_given_id(id, &append);
+                }
+            }
+        }
     }
 }
 
-impl Stream {
-    fn revision(&self) -> ActualRevision {
-        ActualRevision(Revision::last_of(count_of(self.events.len())))
-    }
+/// The streams that a commit has events of.
+fn written_streams(commit: &Commit) -> impl Iterator<Item = &StreamId> {
+    commit.streams.iter().filter(|append| !append.events.is_empty()).map(|append| &append.stream)
 }
 
 /// The ids that a client gave to the events of a commit.

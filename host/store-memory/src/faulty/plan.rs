@@ -52,6 +52,19 @@ pub enum AppendFault {
     DurabilityLost(Duration),
 }
 
+/// What happens to one commit of state that does not fail before it has any effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StateCommitFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// The caller is not told what became of it.
+    OutcomeUnknown {
+        /// Whether it was written.
+        is_written: bool,
+    },
+}
+
 /// What happens to one wake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WakeFault {
@@ -91,6 +104,11 @@ pub trait FaultPlan: Send + Sync + fmt::Debug {
         AppendFault::None
     }
 
+    /// What happens to the next commit of state.
+    fn state_commit(&self) -> StateCommitFault {
+        StateCommitFault::None
+    }
+
     /// How long a [`VolatileEventStore`](crate::VolatileEventStore) takes to make the next commit
     /// durable.
     fn durable_after(&self) -> Duration {
@@ -114,7 +132,7 @@ impl FaultPlan for NoFaults {}
 pub struct FaultRates {
     /// Calls that fail before they have any effect.
     pub failing_per_mille: u64,
-    /// Appends whose outcome is not told; half of them are recorded.
+    /// Appends and commits of state whose outcome is not told; half of them are there.
     pub unknown_per_mille: u64,
     /// Appends whose durability is told late; every fourth of them is told to be lost.
     pub late_per_mille: u64,
@@ -190,6 +208,16 @@ impl FaultPlan for SeededFaults {
                 }
             } else {
                 AppendFault::None
+            }
+        })
+    }
+
+    fn state_commit(&self) -> StateCommitFault {
+        self.draw(|random| {
+            if random.happens(self.rates.unknown_per_mille) {
+                StateCommitFault::OutcomeUnknown { is_written: random.happens(500) }
+            } else {
+                StateCommitFault::None
             }
         })
     }

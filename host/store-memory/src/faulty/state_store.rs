@@ -9,11 +9,10 @@ use annals_core::port::{StateStore, StateStores};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::plan::{Call, FaultPlan};
-use super::with_faults;
+use super::plan::{Call, FaultPlan, StateCommitFault};
+use super::{injected, with_faults};
 
-/// Wraps any state stores. A commit that fails has written nothing, as the port says: it has no
-/// fault after the effect.
+/// Wraps any state stores. Its faults are those the port allows.
 #[derive(Debug, Clone)]
 pub struct FaultyStateStores {
     stores: Arc<dyn StateStores>,
@@ -93,7 +92,17 @@ impl StateStore for FaultyStateStore {
     }
 
     async fn commit(&self, commit: StateCommit) -> Result<(), StateError> {
-        self.call(Call::WriteState, self.store.commit(commit)).await
+        let work = async {
+            let StateCommitFault::OutcomeUnknown { is_written } = self.plan.state_commit() else {
+                return self.store.commit(commit).await;
+            };
+            if is_written {
+                // What the store refuses it has not written, and then that is the answer.
+                self.store.commit(commit).await?;
+            }
+            Err(StateError::OutcomeUnknown(injected()))
+        };
+        self.call(Call::WriteState, work).await
     }
 
     async fn clear(&self, table: &str) -> Result<(), StateError> {

@@ -3,17 +3,24 @@
 use annals_core::command::CommandRecord;
 use annals_core::commit::{Claim, ClaimHolder, Commit, Release, StreamAppend};
 use annals_core::event::NewEvent;
-use annals_core::id::EventId;
+use annals_core::id::{CommandId, EventId};
 use annals_core::place::{ActualRevision, ExpectedRevision, Revision};
-use annals_core::port::event_store::AppendError;
+use annals_core::port::event_store::{AppendError, CommandIdsRemembered};
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 
 /// The commits as they are recorded; only events that nobody gave an id have none.
-#[derive(Debug, Default)]
-pub(super) struct Reference(pub(super) Vec<Commit>);
+#[derive(Debug)]
+pub(super) struct Reference {
+    pub(super) commits: Vec<Commit>,
+    remembered: CommandIdsRemembered,
+}
 
 impl Reference {
+    pub(super) const fn new(remembered: CommandIdsRemembered) -> Self {
+        Self { commits: Vec::new(), remembered }
+    }
+
     /// Returns the number of the commit, or of the one it repeats.
     pub(super) fn append(&mut self, mut commit: Commit) -> Result<usize, AppendError> {
         commit.check()?;
@@ -36,32 +43,46 @@ impl Reference {
         for part in &mut commit.streams {
             part.expected = ExpectedRevision::at(self.revision(&part.stream));
         }
-        self.0.push(commit);
-        Ok(self.0.len() - 1)
+        self.commits.push(commit);
+        Ok(self.commits.len() - 1)
     }
 
     fn seen_before(&self, commit: &Commit) -> Result<Option<usize>, AppendError> {
-        let is_decided =
-            |new: &&CommandRecord| self.commands(&new.stream).iter().any(|it| it.id == new.id);
+        let is_decided = |new: &&CommandRecord| self.find_command(&new.stream, new.id).is_some();
         if let Some(repeated) = commit.command.as_ref().filter(is_decided) {
             let (stream, command) = (repeated.stream.clone(), repeated.id);
             return Err(AppendError::AlreadyDecided { stream, command });
         }
-        let first = commit.streams.first().map(|it| &it.stream);
+        let Some(first) = commit.streams.first().map(|it| &it.stream) else { return Ok(None) };
         for event in ids_of(commit) {
-            let is_first = |it: &Commit| it.streams.first().map(|it| &it.stream) == first;
-            let has_it = |it: &Commit| is_first(it) && ids_of(it).contains(&event);
-            let Some(before) = self.0.iter().position(has_it) else { continue };
-            if content_of(&self.0[before]) == content_of(commit) {
-                return Ok(Some(before));
+            let is_first = |it: &Commit| it.streams[0].stream == *first;
+            let has_it = |it: &Commit| ids_of(it).contains(&event) && is_first(it);
+            let found = self.remembered_by(first).find(|(_, it)| has_it(it));
+            let Some((number, before)) = found else { continue };
+            if content_of(before) == content_of(commit) {
+                return Ok(Some(number));
             }
-            return Err(AppendError::EventIdsReused { stream: first.unwrap().clone(), event });
+            return Err(AppendError::EventIdsReused { stream: first.clone(), event });
         }
         Ok(None)
     }
 
+    /// The commits whose ids a stream remembers, last first, with their numbers.
+    fn remembered_by(&self, stream: &StreamId) -> impl Iterator<Item = (usize, &Commit)> {
+        let count = match self.remembered {
+            CommandIdsRemembered::All => usize::MAX,
+            CommandIdsRemembered::LastCommits(count) => usize::try_from(count).unwrap(),
+        };
+        let is_recorded_for = move |commit: &Commit| {
+            let writes = |it: &StreamAppend| it.stream == *stream && !it.events.is_empty();
+            commit.home() == Some(stream) || commit.streams.iter().any(writes)
+        };
+        let commits = self.commits.iter().enumerate().rev();
+        commits.filter(move |(_, commit)| is_recorded_for(commit)).take(count)
+    }
+
     pub(super) fn parts(&self) -> impl Iterator<Item = &StreamAppend> {
-        self.0.iter().flat_map(|commit| &commit.streams)
+        self.commits.iter().flat_map(|commit| &commit.streams)
     }
 
     pub(super) fn events(&self, stream: &StreamId) -> Vec<&NewEvent> {
@@ -73,13 +94,19 @@ impl Reference {
     }
 
     pub(super) fn commands(&self, stream: &StreamId) -> Vec<&CommandRecord> {
-        let commands = self.0.iter().filter_map(|commit| commit.command.as_ref());
+        let commands = self.commits.iter().filter_map(|commit| commit.command.as_ref());
         commands.filter(|it| it.stream == *stream).collect()
+    }
+
+    pub(super) fn find_command(&self, stream: &StreamId, id: CommandId) -> Option<&CommandRecord> {
+        let remembered = self.remembered_by(stream);
+        let mut commands = remembered.filter_map(|(_, commit)| commit.command.as_ref());
+        commands.find(|it| it.stream == *stream && it.id == id)
     }
 
     pub(super) fn holder(&self, key: &str, now: Timestamp) -> Option<ClaimHolder> {
         let mut holder: Option<ClaimHolder> = None;
-        for commit in &self.0 {
+        for commit in &self.commits {
             let mut releases = commit.releases.iter().filter(|it| &*it.key == key);
             holder = holder.filter(|held| !releases.any(|it| it.stream == held.stream));
             let mut claims = commit.claims.iter();

@@ -30,6 +30,13 @@ pub(crate) async fn write(state: &State, writes: Vec<StateWrite>) {
     commit(state, writes).await.unwrap();
 }
 
+/// Writes many rows, in as many commits as the driver needs, in their order.
+pub(crate) async fn write_many(stores: &Stores, state: &State, writes: Vec<StateWrite>) {
+    for some in writes.chunks(stores.capabilities().commit_rows_max) {
+        write(state, some.to_vec()).await;
+    }
+}
+
 pub(crate) async fn commit(state: &State, writes: Vec<StateWrite>) -> Result<(), StateError> {
     commit_if(state, Vec::new(), writes).await
 }

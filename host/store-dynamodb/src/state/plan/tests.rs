@@ -28,8 +28,12 @@ fn plan(
     Plan::of(&commit, &counters)
 }
 
-fn change(name: &'static str, is_condition: bool, before: Before, after: After) -> RowChange {
-    RowChange { row: row(name), is_condition, before, after }
+fn change(name: &'static str, before: Before, after: After) -> RowChange {
+    RowChange { row: row(name), is_condition: false, before, after }
+}
+
+fn conditional(name: &'static str, before: Before, after: After) -> RowChange {
+    RowChange { is_condition: true, ..change(name, before, after) }
 }
 
 fn is(value: &'static str) -> Before {
@@ -52,11 +56,11 @@ fn many_writes_of_a_row_are_one() {
     let plan = plan(&conditions, &writes, &[]);
     assert!(plan.fault.is_none());
     let expected = [
-        change("b", true, is("1"), After::Same),
-        change("a", true, Before::Is(None), After::Put(bytes("2"))),
-        change("c", false, Before::Any, After::Put(bytes("1"))),
-        change("d", false, Before::Any, After::Gone),
-        change("e", false, Before::Any, After::Put(bytes("5"))),
+        conditional("b", is("1"), After::Same),
+        conditional("a", Before::Is(None), After::Put(bytes("2"))),
+        change("c", Before::Any, After::Put(bytes("1"))),
+        change("d", Before::Any, After::Gone),
+        change("e", Before::Any, After::Put(bytes("5"))),
     ];
     assert_eq!(plan.rows, expected);
 }
@@ -81,10 +85,10 @@ fn only_counters_of_unknown_value_are_read() {
     let plan = Plan::of(&commit, &HashMap::from([(row("unknown"), bytes("7"))]));
     assert!(plan.fault.is_none());
     let expected = [
-        change("met", true, is("4"), After::Put(bytes("5"))),
-        change("unknown", false, is("7"), After::Gone),
-        change("put", false, Before::Any, After::Put(bytes("2"))),
-        change("deleted", false, Before::Any, After::Put(bytes("1"))),
+        conditional("met", is("4"), After::Put(bytes("5"))),
+        change("unknown", is("7"), After::Gone),
+        change("put", Before::Any, After::Put(bytes("2"))),
+        change("deleted", Before::Any, After::Put(bytes("1"))),
     ];
     assert_eq!(plan.rows, expected);
 }
@@ -95,14 +99,13 @@ fn a_fault_is_told_after_the_conditions() {
     // conditions, in one moment, and nothing is written.
     let conditions = [condition("a", Some("1"))];
     let add = |name, amount| StateWrite::Add(row(name), amount);
-    let checks =
-        [change("a", true, is("1"), After::Same), change("n", false, is("x"), After::Same)];
+    let checks = [conditional("a", is("1"), After::Same), change("n", is("x"), After::Same)];
     let refused = plan(&conditions, &[put("b", "1"), add("n", 1)], &[("n", "x")]);
     assert!(matches!(refused.fault, Some(StateError::NotACounter { .. })));
     assert_eq!(refused.rows, checks);
     let refused = plan(&[], &[add("n", i64::MAX), add("n", 1)], &[]);
     assert!(matches!(refused.fault, Some(StateError::CounterOverflow { .. })));
-    assert_eq!(refused.rows, [change("n", false, Before::Is(None), After::Same)]);
+    assert_eq!(refused.rows, [change("n", Before::Is(None), After::Same)]);
 }
 
 #[test]
@@ -118,6 +121,6 @@ fn conditions_that_refute_each_other_are_checked_up_to_the_second() {
     let fault = refused.fault.map(|fault| format!("{fault:?}"));
     assert_eq!(fault, Some(format!("{:?}", unmet(&row("b")))));
     let expected =
-        [change("a", true, Before::Is(None), After::Same), change("b", true, is("1"), After::Same)];
+        [conditional("a", Before::Is(None), After::Same), conditional("b", is("1"), After::Same)];
     assert_eq!(refused.rows, expected);
 }

@@ -1,0 +1,109 @@
+//! The guest's part: events in, checked writes out.
+
+use std::sync::Arc;
+
+use annals_core::event::RecordedEvent;
+use annals_core::plugin::{Description, ProjectFailure};
+use annals_core::port::StateStore;
+use annals_core::port::event_store::{FeedFilter, ReadError};
+use annals_core::port::guest::{GuestFailure, GuestPlugin, ProjectionGuest, ViewReader};
+use annals_core::port::state_store::{StateError, StateWrite};
+
+use super::ProjectionError;
+use super::batch::{self, Filled};
+use super::writes::{self, Tables};
+use crate::catalog::EventIndexes;
+use crate::view::StateViewReader;
+
+/// Calls the guest of one projection.
+pub(super) struct Projector {
+    plugin: Arc<dyn GuestPlugin>,
+    pub(super) description: Arc<Description>,
+    guest: Option<Box<dyn ProjectionGuest>>,
+    view: Arc<dyn ViewReader>,
+    tables: Tables,
+    indexes: EventIndexes,
+}
+
+/// Why a batch was not handled.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("the feed cannot be read")]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Guest(#[from] GuestFailure),
+    #[error(transparent)]
+    Batch(#[from] batch::BatchError),
+    #[error("event at position {position} was refused: {cause}")]
+    Refused { index: usize, position: u64, cause: String },
+    #[error("the writes for the event at position {position} alone are too many for the view")]
+    TooLarge { position: u64, source: StateError },
+    #[error("the view cannot be written")]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Checkpoint(#[from] ProjectionError),
+}
+
+impl Projector {
+    pub(super) fn new(plugin: Arc<dyn GuestPlugin>, state: Arc<dyn StateStore>) -> Self {
+        let description = Arc::clone(plugin.description());
+        let tables = Tables::new(&description.tables);
+        Self {
+            view: Arc::new(StateViewReader::new(state, tables.clone())),
+            guest: None,
+            plugin,
+            tables,
+            indexes: EventIndexes::new(&description),
+            description,
+        }
+    }
+
+    /// The events the projection wants.
+    pub(super) fn filter(&self) -> FeedFilter {
+        FeedFilter {
+            event_types: Some(self.indexes.event_types().cloned().collect()),
+            ..FeedFilter::default()
+        }
+    }
+
+    /// A batch of the first of `events`, up to `events_max` events and about `bytes_max` bytes.
+    pub(super) fn fill(
+        &self,
+        events: &[RecordedEvent],
+        events_max: usize,
+        bytes_max: usize,
+    ) -> Result<Filled, Fault> {
+        Ok(batch::fill(events, &self.indexes, events_max, bytes_max)?)
+    }
+
+    /// What the guest wants written for a batch of the first of `events`.
+    pub(super) fn project(
+        &mut self,
+        filled: &Filled,
+        events: &[RecordedEvent],
+        writes_max: usize,
+    ) -> Result<Vec<StateWrite>, Fault> {
+        let mut guest = match self.guest.take() {
+            Some(guest) => guest,
+            None => self.plugin.projection()?,
+        };
+        // After a failure the guest is not put back: the next call gets a fresh one.
+        let said = guest.project(&filled.batch, Arc::clone(&self.view))?;
+        self.guest = Some(guest);
+        let writes = said.map_err(|failure| {
+            let (ProjectFailure::Retry(index, cause) | ProjectFailure::Park(index, cause)) =
+                failure;
+            // The index comes from a guest; one out of range counts as the first event.
+            let index = usize::try_from(index).unwrap_or_default();
+            let index = if index < filled.taken { index } else { 0 };
+            let position = events.get(index).map_or(0, |event| event.position.get());
+            Fault::Refused { index, position, cause }
+        })?;
+        Ok(writes::check(self.description.name.as_str(), &self.tables, writes, writes_max)?)
+    }
+
+    /// Lets the guest go: what it remembers may be of a batch that was not committed.
+    pub(super) fn forget(&mut self) {
+        self.guest = None;
+    }
+}

@@ -1,0 +1,55 @@
+//! The acceptance scenarios, each on every set of drivers: one text, one list.
+
+mod bank;
+mod projections;
+mod snapshots;
+
+use crate::drivers::Place;
+use crate::support::run;
+
+/// Makes a test of each scenario on each place.
+macro_rules! scenarios {
+    ($($file:ident { $($scenario:ident)+ })+) => {
+        scenarios! { @on local: Place::local => $($file { $($scenario)+ })+ }
+        scenarios! { @on dynamodb_and_redis: Place::dynamodb_and_redis => $($file { $($scenario)+ })+ }
+    };
+    (@on $drivers:ident: $place:path => $($file:ident { $($scenario:ident)+ })+) => {
+        mod $drivers {
+            use super::*;
+
+            $( mod $file {
+                use super::*;
+
+                $(
+                    #[test]
+                    fn $scenario() {
+                        run(async {
+                            let place = $place();
+                            super::super::$file::$scenario(&place).await;
+                        });
+                    }
+                )+
+            } )+
+        }
+    };
+}
+
+scenarios! {
+    bank {
+        accounts_end_where_the_scenario_says
+        unknown_and_malformed_are_told_apart
+        a_repeat_gives_the_first_outcome_also_after_a_restart_and_fifty_at_once
+        a_wrong_belief_is_answered_with_expected_and_actual
+        a_decision_without_events_changes_nothing
+        a_state_at_a_revision_is_the_fold_of_its_events
+        many_commands_in_one_request_do_not_fail_one_another
+    }
+    projections {
+        a_new_projection_catches_up_while_commands_run_and_then_follows
+        a_read_waits_for_its_position_or_says_how_far_the_view_is
+        a_view_survives_kill_9_and_equals_the_fold
+    }
+    snapshots {
+        without_snapshots_views_and_caches_everything_is_as_before
+    }
+}

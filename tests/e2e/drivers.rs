@@ -1,0 +1,92 @@
+//! The sets of drivers that scenarios run on, each started for one test.
+
+pub(crate) mod dynamodb;
+pub(crate) mod redis;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Daemon, folder};
+use dynamodb::Tables;
+use redis::RedisServer;
+
+/// Where daemons of one test keep their data.
+pub(crate) struct Place {
+    _folder: tempfile::TempDir,
+    data: PathBuf,
+    remote: Option<Remote>,
+}
+
+struct Remote {
+    tables: Tables,
+    redis: RedisServer,
+}
+
+impl Place {
+    /// A data folder.
+    pub(crate) fn local() -> Self {
+        let (folder, data) = folder();
+        Self { _folder: folder, data, remote: None }
+    }
+
+    /// Tables on a DynamoDB emulator, and a Redis.
+    pub(crate) fn dynamodb_and_redis() -> Self {
+        let (folder, data) = folder();
+        let remote = Remote { tables: Tables::create(4), redis: RedisServer::start() };
+        Self { _folder: folder, data, remote: Some(remote) }
+    }
+
+    /// Starts a daemon.
+    pub(crate) fn start(&self) -> Daemon {
+        self.start_in(&self.data)
+    }
+
+    /// Starts one more daemon on the same store. A data folder belongs to one alone.
+    pub(crate) fn start_another(&self) -> Daemon {
+        assert!(self.remote.is_some(), "a data folder belongs to one daemon");
+        self.start_in(&self.data.with_file_name("another"))
+    }
+
+    fn start_in(&self, data: &Path) -> Daemon {
+        Daemon::start_with(data, |command| self.configure(command))
+    }
+
+    /// Tells a command which drivers to use.
+    pub(crate) fn configure(&self, command: &mut Command) {
+        if let Some(Remote { tables, redis }) = &self.remote {
+            tables.configure(command);
+            redis.configure(command);
+        }
+    }
+
+    /// A daemon with the bank's account aggregate.
+    pub(crate) async fn start_with_account(&self) -> Daemon {
+        let daemon = self.start();
+        daemon.install("account", annals_components::account()).await.ok();
+        daemon
+    }
+
+    /// Redis, where there is one.
+    pub(crate) fn redis(&self) -> &RedisServer {
+        &self.remote.as_ref().expect("this place has no Redis").redis
+    }
+
+    /// The same, to stop it and to start it again.
+    pub(crate) fn redis_mut(&mut self) -> &mut RedisServer {
+        &mut self.remote.as_mut().expect("this place has no Redis").redis
+    }
+
+    /// How many things to do where thousands would be done on a disk: an emulator takes longer.
+    pub(crate) fn many(&self, on_disk: usize) -> usize {
+        if self.remote.is_some() { on_disk / 20 } else { on_disk }
+    }
+
+    /// Deletes snapshots, views and compiled plugins. No daemon runs.
+    pub(crate) async fn delete_what_is_derived(&self) {
+        std::fs::remove_dir_all(self.data.join("cache")).unwrap();
+        match &self.remote {
+            Some(remote) => remote.tables.delete_what_is_derived().await,
+            None => std::fs::remove_dir_all(self.data.join("state")).unwrap(),
+        }
+    }
+}
