@@ -66,6 +66,11 @@ impl Place {
         daemon
     }
 
+    /// The tables, where there are some.
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.remote.as_ref().expect("this place has no tables").tables
+    }
+
     /// Redis, where there is one.
     pub(crate) fn redis(&self) -> &RedisServer {
         &self.remote.as_ref().expect("this place has no Redis").redis

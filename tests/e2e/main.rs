@@ -11,5 +11,6 @@ mod cli;
 mod drivers;
 mod durability;
 mod hosts;
+mod migration;
 mod plugins;
 mod support;

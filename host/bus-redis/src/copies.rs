@@ -1,5 +1,7 @@
 //! Copies of events in streams: publishing them, and asking how far they go.
 
+mod stream_info;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,9 +19,6 @@ use crate::link::Link;
 use crate::options::RedisOptions;
 use crate::outage::Outage;
 use crate::script::{Batch, Belief, LOST, key_of};
-
-mod stream_info;
-
 use stream_info::StreamInfo;
 
 /// Publishes copies of the events of one store.

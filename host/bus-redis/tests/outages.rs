@@ -11,7 +11,6 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::{
     KEY, Logs, Server, Setup, connect, events, eventually, options, position, publish_all, told,
-    until,
 };
 
 /// A password that must never be seen, as it stands in a URL.
@@ -33,7 +32,7 @@ async fn a_redis_that_is_down_at_start_is_caught_up_with_later() {
     }
     assert!(begun.elapsed() < Duration::from_secs(20));
     let address = format!("127.0.0.1:{}", server.port);
-    until(|| logs.count("redis is not available; events go on without it") == 1).await;
+    logs.until("redis is not available; events go on without it", 1).await;
     let said = logs.text();
     assert!(said.contains(&address) && said.contains("Connection refused"), "{said}");
 
@@ -65,9 +64,9 @@ async fn a_redis_that_goes_and_comes_is_caught_up_with_each_time() {
             if asked.is_err() { Ok(()) } else { Err(()) }
         })
         .await;
-        until(|| logs.count("redis is not available") == round).await;
+        logs.until("redis is not available", round).await;
         server.go().await;
-        until(|| logs.count("redis is available again") == round).await;
+        logs.until("redis is available again", round).await;
     }
     publish_all(&bus, 40).await;
     assert_eq!(server.entry_numbers(KEY).await, (1..=40).collect::<Vec<_>>());
@@ -235,7 +234,7 @@ async fn a_redis_that_is_loading_is_waited_for() {
     }
     server.ask::<Value>(&["SAVE"]).await;
     server.kill().await;
-    until(|| logs.count("redis is not available") == 1).await;
+    logs.until("redis is not available", 1).await;
     server.launch();
     let words = "Redis is still loading its data: LOADING";
     eventually(|| async {

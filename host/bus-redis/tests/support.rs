@@ -48,6 +48,7 @@ pub(crate) fn options(url: &str) -> RedisOptions {
 }
 
 pub(crate) fn connect(options: &RedisOptions) -> RedisBus {
+    logs::install();
     RedisBus::connect(options, STORE_ID, 7).unwrap()
 }
 
@@ -71,12 +72,6 @@ pub(crate) fn eventually<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>
         }
         panic!("not within {DEADLINE:?}, waited for at {from}; last: {last:?}")
     }
-}
-
-/// Waits until a condition holds.
-#[track_caller]
-pub(crate) fn until(mut holds: impl FnMut() -> bool) -> impl Future<Output = ()> {
-    eventually(move || std::future::ready(if holds() { Ok(()) } else { Err(()) }))
 }
 
 /// Publishes as a publisher of a store with `count` events does: goes on after what is there, and

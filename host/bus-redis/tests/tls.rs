@@ -8,9 +8,7 @@ use annals_bus_redis::RedisOptions;
 use annals_core::place::Partition;
 use annals_core::port::Bus as _;
 
-use crate::support::{
-    KEY, Logs, Server, Setup, connect, eventually, options, publish_all, told, until,
-};
+use crate::support::{KEY, Logs, Server, Setup, connect, eventually, options, publish_all, told};
 
 fn openssl(folder: &Path, arguments: &str) {
     let ran = Command::new("openssl")
@@ -76,5 +74,5 @@ async fn a_tls_server_of_an_unknown_authority_is_refused_in_words() {
         }
     })
     .await;
-    until(|| logs.count("redis is not available") == 1).await;
+    logs.until("redis is not available", 1).await;
 }

@@ -78,8 +78,9 @@ struct FolderArgs {
 }
 
 impl FolderArgs {
-    /// The data folder, and how its log is kept, of a daemon with the same settings and flags.
-    fn settings(&self, output: &mut Output) -> Result<Store, Failure> {
+    /// The settings of a daemon with the same flags, whatever its driver. Not `memory`, of which nothing
+    /// is left when the tool ends.
+    fn config(&self, output: &mut Output) -> Result<Config, Failure> {
         let data = self.data.as_ref().map(|data| data.display().to_string());
         let flags = data.map(|data| ("--data", "store", "data", data));
         let source = ConfigSource {
@@ -92,6 +93,20 @@ impl FolderArgs {
         if config.store.driver == StoreDriver::Memory {
             let text = "with these settings everything is kept in memory, there is no data folder";
             return Err(Failure::yours(text).with_hint("name a folder with another `--config`"));
+        }
+        Ok(config)
+    }
+
+    /// The data folder, and how its log is kept, of a daemon with the same settings and flags.
+    fn settings(&self, output: &mut Output) -> Result<Store, Failure> {
+        let config = self.config(output)?;
+        if config.store.driver == StoreDriver::Dynamodb {
+            let text =
+                "with these settings everything is kept on DynamoDB, there is no data folder";
+            return Err(Failure::yours(text).with_hint(
+                "`annals store export`, `import`, `create`, `describe` and `delete` work on tables; \
+                 for a folder name another `--config`",
+            ));
         }
         Ok(config.store)
     }
@@ -116,6 +131,14 @@ fn failed(error: &ToolError) -> Failure {
     match hint {
         Some(hint) => failure.with_hint(hint),
         None => failure,
+    }
+}
+
+/// Where a store is, for people.
+fn place_of(config: &Config) -> String {
+    match config.store.driver {
+        StoreDriver::Dynamodb => format!("the tables `{}-…`", config.dynamodb.prefix.as_str()),
+        StoreDriver::Local | StoreDriver::Memory => format!("`{}`", config.store.data.display()),
     }
 }
 

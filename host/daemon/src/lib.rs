@@ -35,4 +35,4 @@ pub use host::Host;
 pub use ids::RandomIds;
 pub use inspection::{DataFolder, is_free, look_into};
 pub use signals::StopSignals;
-pub use stores::{WhenAbsent, open_event_store};
+pub use stores::{OpenStores, WhenAbsent, open_stores};

@@ -52,13 +52,7 @@ impl Stores {
         let states = DynamoStateStores::open(client).await.map_err(StartError::State)?;
         let blobs = ChunkedBlobStore::open(&states).await.map_err(StartError::State)?;
         let remote = Some(Arc::clone(&events));
-        Ok(Self {
-            events,
-            states: Arc::new(states),
-            blobs: Arc::new(blobs),
-            log: None,
-            remote,
-        })
+        Ok(Self { events, states: Arc::new(states), blobs: Arc::new(blobs), log: None, remote })
     }
 }
 
@@ -85,34 +79,32 @@ pub enum WhenAbsent {
     Create,
 }
 
-/// Opens the event store that the configuration chooses, alone, for tools that need no engine. `None`
-/// when there is none and none is to be made.
+/// The stores that tools need: what was recorded, and the plugins that are part of it.
+#[derive(Debug)]
+pub struct OpenStores {
+    /// Where events are kept.
+    pub events: Arc<dyn EventStore>,
+    /// Where plugin bytes are kept.
+    pub blobs: Arc<dyn BlobStore>,
+}
+
+/// Opens the stores that the configuration chooses, for tools that need no engine. `None` when there is
+/// none and none is to be made.
 ///
-/// A data folder is locked until the store is dropped: no daemon may use it meanwhile. One in memory
-/// is always a new one.
+/// A data folder is locked until the stores are dropped: no daemon may use it meanwhile. In memory there
+/// are always new ones.
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn open_event_store(
+pub async fn open_stores(
     config: &Config,
     when_absent: WhenAbsent,
-) -> Result<Option<Arc<dyn EventStore>>, StartError> {
-    match config.store.driver {
-        StoreDriver::Local => {
-            let has_store = config.store.data.join("log").exists();
-            if when_absent == WhenAbsent::Leave && !has_store {
-                return Ok(None);
-            }
-            Ok(Some(open_local(&config.store).await?.events))
-        }
-        StoreDriver::Memory => {
-            let id = StoreId::new(RandomIds.next_uuid());
-            Ok(Some(Arc::new(MemoryEventStore::new(id))))
-        }
-        StoreDriver::Dynamodb => {
-            let client = connect(config).await?;
-            tables::check(&client).await?;
-            Ok(Some(Arc::new(DynamoEventStore::open(client).await?)))
-        }
+) -> Result<Option<OpenStores>, StartError> {
+    let is_local = config.store.driver == StoreDriver::Local;
+    let has_store = config.store.data.join("log").exists();
+    if is_local && when_absent == WhenAbsent::Leave && !has_store {
+        return Ok(None);
     }
+    let Stores { events, blobs, .. } = Stores::open(config).await?;
+    Ok(Some(OpenStores { events, blobs }))
 }

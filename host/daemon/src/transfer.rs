@@ -15,19 +15,30 @@
 
 mod append;
 mod commit_data;
+mod content;
+mod count;
 mod error;
 mod export;
 mod file;
+mod foresight;
 mod gather;
+mod holders;
 mod import;
 mod line;
 mod lines;
+mod merge;
 mod payload;
+mod queue;
+mod reading;
+mod retry;
+mod route;
+mod run;
 mod target;
 #[cfg(test)]
 mod tests;
 mod time;
 mod totals;
+mod verify;
 
 pub use error::{ExportError, ImportError, LineFault};
 pub use export::export;

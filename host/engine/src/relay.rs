@@ -29,7 +29,6 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::actor::Actor;
 use crate::options::EngineOptions;
-
 use copies::Copies;
 use wakes::Wakes;
 

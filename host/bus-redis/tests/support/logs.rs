@@ -1,35 +1,56 @@
 //! What a test's thread logs.
+//!
+//! One subscriber for all threads, which hands each line to its thread: with one per test, those that
+//! come and go at the same time can make `tracing` believe that nobody listens.
 
+use std::cell::RefCell;
 use std::io::{Result, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
-use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that were logged on this thread since it was made, from `info` up.
-pub(crate) struct Logs {
-    lines: Lines,
-    _guard: DefaultGuard,
+use super::eventually;
+
+thread_local! {
+    static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+/// Lines that are logged on this thread while it lives, from `info` up.
+pub(crate) struct Logs;
 
-impl Logs {
-    pub(crate) fn begin() -> Self {
-        let lines = Lines::default();
+/// Writes to where the thread wants it.
+struct Lines;
+
+/// Before the first line of the crate under test, or it is not heard.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
         let subscriber = tracing_subscriber::fmt()
-            .with_writer(lines.clone())
+            .with_writer(Lines)
             .with_ansi(false)
             .without_time()
             .with_target(false)
             .with_max_level(tracing::Level::INFO)
             .finish();
-        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
+impl Logs {
+    pub(crate) fn begin() -> Self {
+        install();
+        LINES.replace(Some(Vec::new()));
+        Self
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
+        LINES.with_borrow(|lines| String::from_utf8(lines.clone().unwrap()).unwrap())
+    }
+
+    /// Waits until so many lines have these words.
+    pub(crate) async fn until(&self, words: &str, count: usize) {
+        let has = || if self.count(words) == count { Ok(()) } else { Err(self.text()) };
+        eventually(|| std::future::ready(has())).await;
     }
 
     /// How many lines have these words.
@@ -38,9 +59,19 @@ impl Logs {
     }
 }
 
+impl Drop for Logs {
+    fn drop(&mut self) {
+        LINES.replace(None);
+    }
+}
+
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| {
+            if let Some(lines) = lines {
+                lines.extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 
@@ -53,6 +84,6 @@ impl MakeWriter<'_> for Lines {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {
-        self.clone()
+        Self
     }
 }

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use annals_core::port::EventStore;
 use annals_daemon::transfer::{ExportError, Exported, export};
-use annals_daemon::{WhenAbsent, open_event_store};
+use annals_daemon::{WhenAbsent, open_stores};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWrite;
 
 use super::progress::{Reporter, of_transfer};
-use super::{FolderArgs, unopened};
+use super::{FolderArgs, place_of, unopened};
 use crate::failure::{Failure, Fault};
 use crate::output::Output;
 use crate::tasks;
@@ -33,6 +33,7 @@ Examples:
   annals store export --data annals-data --to export.ndjson
   annals store export --data annals-data --to export.ndjson --overwrite
   annals store export --data annals-data | gzip > export.ndjson.gz
+  annals store export --config dynamodb.toml --to export.ndjson
   annals store export --data annals-data | jq 'select(.subject == \"account/a1\")'")]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
@@ -62,20 +63,25 @@ const WHEN_IN_USE: &str =
 
 /// Runs the command.
 pub(crate) fn run(args: &ExportArgs, output: &mut Output) -> Result<(), Failure> {
-    let settings = args.folder.settings(output)?;
+    let config = args.folder.config(output)?;
     let file = (args.to.as_os_str() != "-").then_some(args.to.as_path());
     if let Some(file) = file.filter(|file| !args.overwrite && file.exists()) {
         return Err(exists(file));
     }
-    let store = open_event_store(&settings, WhenAbsent::Leave);
-    let store = store.map_err(|error| unopened(error, WHEN_IN_USE))?.ok_or_else(|| {
-        Failure::yours(format!("there is no store in `{}`", settings.data.display()))
-            .with_hint("name the data folder of a daemon with `--data`")
+    let exported = tasks::run(async {
+        let stores = open_stores(&config, WhenAbsent::Leave).await;
+        let stores = stores.map_err(|error| unopened(error, WHEN_IN_USE))?.ok_or_else(|| {
+            Failure::yours(format!("there is no store in {}", place_of(&config)))
+                .with_hint("name the data folder of a daemon with `--data`")
+        })?;
+        let exported = match file {
+            Some(file) => args.to_file(&*stores.events, file, output).await,
+            None => to_stdout(&*stores.events, output).await,
+        };
+        // Closing joins threads.
+        tokio::task::block_in_place(|| drop(stores));
+        exported
     })?;
-    let exported = match file {
-        Some(file) => args.to_file(&*store, file, output)?,
-        None => to_stdout(&*store, output)?,
-    };
     say(&Summary { file, exported: &exported }, output)
 }
 
@@ -86,7 +92,7 @@ fn exists(file: &Path) -> Failure {
 
 impl ExportArgs {
     /// Writes beside the file and renames at the end, so that no part of an export is taken for one.
-    fn to_file(
+    async fn to_file(
         &self,
         store: &dyn EventStore,
         file: &Path,
@@ -100,11 +106,8 @@ impl ExportArgs {
         let unfinished =
             NamedTempFile::with_prefix_in(".annals-export-", folder).map_err(unwritten)?;
         let mut to = tokio::fs::File::from_std(unfinished.reopen().map_err(unwritten)?);
-        let exported = tasks::run(async {
-            let exported = write(store, &mut to, output).await?;
-            to.sync_all().await.map_err(unwritten)?;
-            Ok(exported)
-        })?;
+        let exported = write(store, &mut to, output).await?;
+        to.sync_all().await.map_err(unwritten)?;
         let renamed = if self.overwrite {
             unfinished.persist(file).map(drop)
         } else {
@@ -120,11 +123,11 @@ impl ExportArgs {
     }
 }
 
-fn to_stdout(store: &dyn EventStore, output: &mut Output) -> Result<Exported, Failure> {
+async fn to_stdout(store: &dyn EventStore, output: &mut Output) -> Result<Exported, Failure> {
     let stdout = io::stdout().as_fd().try_clone_to_owned();
     let stdout = stdout.map_err(|error| Failure::ours(format!("no standard output: {error}")))?;
     let mut to = tokio::fs::File::from_std(File::from(stdout));
-    tasks::run(async { write(store, &mut to, output).await })
+    write(store, &mut to, output).await
 }
 
 async fn write(

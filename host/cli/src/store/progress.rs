@@ -54,14 +54,17 @@ impl Drop for Reporter<'_> {
 /// How far an export or import is. `bytes_total` is the size of the export that is read, where that is
 /// known.
 pub(super) fn of_transfer(progress: transfer::Progress, bytes_total: Option<u64>) -> String {
-    let transfer::Progress { step, commits_count, events_count, bytes_count } = progress;
+    let transfer::Progress { step, commits_count, commits_total, events_count, bytes_count } =
+        progress;
     let verb = match step {
         transfer::Step::Exporting => "exported",
         transfer::Step::Importing => "imported",
         transfer::Step::Verifying => "verified",
     };
     let (commits, events) = (thousands(commits_count), thousands(events_count));
-    let bar = bytes_total.map(|total| bar(bytes_count, total)).unwrap_or_default();
+    let of_commits = commits_total.map(|total| bar(commits_count, total));
+    let bar = of_commits.or_else(|| bytes_total.map(|total| bar(bytes_count, total)));
+    let bar = bar.unwrap_or_default();
     format!("{bar}{verb} {commits} commits, {events} events, {}", bytes(bytes_count))
 }
 
@@ -96,6 +99,7 @@ mod tests {
         let progress = transfer::Progress {
             step: transfer::Step::Importing,
             commits_count: 12_345,
+            commits_total: None,
             events_count: 23_456,
             bytes_count: 3 << 20,
         };
@@ -106,6 +110,9 @@ mod tests {
         let text = "verified 12 345 commits, 23 456 events, 3.0 MiB";
         let verifying = transfer::Progress { step: transfer::Step::Verifying, ..progress };
         assert_eq!(of_transfer(verifying, Some(0)), text);
+        let of_commits = transfer::Progress { commits_total: Some(24_690), ..progress };
+        let text = "[==========          ]  50 % imported 12 345 commits, 23 456 events, 3.0 MiB";
+        assert_eq!(of_transfer(of_commits, Some(12 << 20)), text);
     }
 
     #[test]

@@ -30,6 +30,30 @@ pub enum ExportError {
         /// What is not said.
         what: &'static str,
     },
+    /// A commit cannot be where the store says: there is no order in which all of them were appended.
+    #[error("commit {number} of partition {partition} is out of place: {what}")]
+    OutOfPlace {
+        /// Its partition.
+        partition: Partition,
+        /// Its number.
+        number: u64,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl ExportError {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::OutOfPlace { .. } => Some(
+                "the store is damaged; `annals store verify` names the damage in a data folder, and a \
+                 backup has what is lost",
+            ),
+            _ => None,
+        }
+    }
 }
 
 /// Why an export was not imported, or not all of it. What was imported before stays, and is durable.
@@ -49,14 +73,6 @@ pub enum ImportError {
         format: u64,
         /// The one that is known.
         known: u64,
-    },
-    /// Positions would not be the same.
-    #[error("the export has {export} partitions, and the store has {store}")]
-    OtherPartitions {
-        /// How many the export has.
-        export: u32,
-        /// How many the store has.
-        store: u32,
     },
     /// A line is not as an export has it.
     #[error("line {line} of the export")]
@@ -98,6 +114,17 @@ pub enum ImportError {
         /// Of the first commit that differs.
         partition: Partition,
         /// Of the first commit that differs.
+        number: u64,
+    },
+    /// The store does not hold a part of the export, and holds a later one.
+    #[error(
+        "the store is not empty, and holds something else than an import of this export leaves: \
+         commit {number} of partition {partition} is missing, and later ones are there"
+    )]
+    Gap {
+        /// Where the first commit belongs that is missing.
+        partition: Partition,
+        /// How many commits of the export belong there before it.
         number: u64,
     },
     /// The store holds more.
@@ -143,6 +170,30 @@ pub enum ImportError {
         /// The partition.
         partition: Partition,
     },
+    /// What was read back is more or less than what was imported.
+    #[error(
+        "what the store gives back is not what was imported: it has {store} {what}, and the export \
+         has {export}"
+    )]
+    OtherTotals {
+        /// What is counted.
+        what: &'static str,
+        /// How many the export has.
+        export: u64,
+        /// How many the store has.
+        store: u64,
+    },
+    /// What was read back is as much as was imported, and something else.
+    #[error(
+        "what the store gives back is not what was imported: the digest of its commits is {store}, \
+         and that of the export is {export}"
+    )]
+    OtherContents {
+        /// Of the commits of the export, in any order.
+        export: Digest,
+        /// Of those of the store.
+        store: Digest,
+    },
 }
 
 /// What a person can do about an import that ended early.
@@ -161,13 +212,28 @@ impl ImportError {
             ),
             Self::EndsEarly { .. } => format!("take the whole file, or export again, {GO_ON}"),
             Self::Changed { .. } => {
-                "to be sure, export again, and import into an empty folder".to_owned()
+                "to be sure, export again, and import into an empty store".to_owned()
             }
-            Self::OtherContent { .. } | Self::Ahead { .. } => {
-                "nothing was written; import into an empty folder".to_owned()
+            Self::OtherContent { .. } | Self::Gap { .. } | Self::Ahead { .. } => {
+                "nothing was written; import into an empty store".to_owned()
             }
-            Self::Refused { source: AppendError::Unavailable(_), .. } => {
-                format!("look at the disk, {GO_ON}")
+            Self::Moved { .. } => {
+                "import into an empty store, and let nobody else write to it meanwhile".to_owned()
+            }
+            Self::Refused {
+                source: AppendError::Unavailable(_) | AppendError::OutcomeUnknown(_),
+                ..
+            }
+            | Self::Read(ReadError::Unavailable(_)) => {
+                format!("look at the disk, or at the network and the service, {GO_ON}")
+            }
+            Self::Refused {
+                source: AppendError::AlreadyDecided { .. } | AppendError::EventIdsReused { .. },
+                ..
+            } => {
+                "the store that was exported had forgotten the id when it came again, and this one \
+                  remembers it: import into a store of the same kind"
+                    .to_owned()
             }
             Self::Lost(_) => format!("look at the disk, {GO_ON}"),
             _ => return None,
@@ -175,16 +241,21 @@ impl ImportError {
         Some(hint)
     }
 
-    /// Whether whoever imports can put it right: the file or the folder is not the right one.
+    /// Whether whoever imports can put it right: the file or the store is not the right one.
     #[must_use]
-    pub fn is_the_users(&self) -> bool {
+    pub const fn is_the_users(&self) -> bool {
         !matches!(
             self,
             Self::Moved { .. }
                 | Self::Read(_)
                 | Self::Lost(_)
                 | Self::NotTheSame { .. }
-                | Self::Refused { source: AppendError::Unavailable(_), .. }
+                | Self::OtherTotals { .. }
+                | Self::OtherContents { .. }
+                | Self::Refused {
+                    source: AppendError::Unavailable(_) | AppendError::OutcomeUnknown(_),
+                    ..
+                }
         )
     }
 }

@@ -1,20 +1,24 @@
 //! Reading an export into a store.
+//!
+//! ```text
+//!   reading.rs ─► a wave ─► target.rs: there already? ─► run.rs: together or after ─► append.rs
+//!        └─ the next wave is read while the one before is appended             verify.rs ◄┘
+//! ```
 
-use annals_core::limits::READ_EVENTS_MAX;
-use annals_core::place::Partition;
 use annals_core::port::EventStore;
+use annals_core::time::Timestamp;
 use serde::Serialize;
 
 use super::append::Appender;
-use super::error::{ImportError, Inexact, LineFault};
-use super::file::{ExportFile, Numbered};
-use super::gather::{Gathered, Gathering, Wrong};
-use super::line::{END, Foot};
-use super::target::Target;
-use super::totals::{Exported, Progress, Step, Tally};
-
-/// Progress is told after so many lines.
-const PROGRESS_LINES: u64 = 1_000;
+use super::content::Contents;
+use super::error::{ImportError, LineFault};
+use super::file::ExportFile;
+use super::reading::Reading;
+use super::route::{Pending, Places, Route};
+use super::run::{IN_FLIGHT_COMMITS_MAX, Run, in_flight_bytes_max};
+use super::target::Targets;
+use super::totals::{Exported, Progress, Tally};
+use super::verify::{verify_contents, verify_places};
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,15 +28,23 @@ pub struct Imported {
     pub export: Exported,
     /// How many commits were appended. The others were there already.
     pub appended_count: u64,
+    /// How many partitions the store has. When it is another number than the export has, events have
+    /// other positions in it.
+    pub store_partitions_count: u32,
+    /// How many commits have a later time than they had, because one that is recorded before them in
+    /// the same partition has it. Only where the number of partitions is another.
+    pub times_moved_count: u64,
 }
 
 impl ExportFile<'_> {
     /// Appends every commit that `store` does not have, in order, then reads the store again and
     /// compares it with the export.
     ///
-    /// The store must be empty or hold a part of exactly this export from its beginning, so an import
-    /// that ended early goes on when it is run again. In it, positions, revisions, times, ids, commands
-    /// and claims are those of the store that was exported; only the id of the store is its own.
+    /// The store must be empty or hold a part of exactly this export, as an import that ended early
+    /// leaves it: it goes on when it is run again. In it, streams, revisions, ids, commands, claims and
+    /// times are those of the store that was exported; only the id of the store is its own. Positions
+    /// are the same if it has as many partitions. If not, each commit goes to the partition of its
+    /// stream, and a time may be moved forward to that of a commit before.
     ///
     /// # Errors
     /// Each variant of [`ImportError`]. What was appended before is durable.
@@ -41,29 +53,39 @@ impl ExportFile<'_> {
         store: &dyn EventStore,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Imported, ImportError> {
-        let (export, store_has) = (self.partitions_count(), store.capabilities().partitions_count);
-        if export != store_has {
-            return Err(ImportError::OtherPartitions { export, store: store_has });
-        }
-        let mut targets = Vec::new();
-        for partition in (0..export).map(Partition) {
-            targets.push(Target::look(store, partition).await?);
-        }
-        let appender = Appender::new(store);
-        let text = Vec::new();
-        let mut import = Import { store, targets, current: 0, appender, text };
-        let read = import.read(&mut self, progress).await;
+        let route = Route::new(self.partitions_count(), store.capabilities());
+        let source = self.source().to_owned();
+        let targets = Targets::look(store, route.places).await?;
+        let bytes_max = in_flight_bytes_max(store.capabilities());
+        let limits = (bytes_max, targets.found_counts());
+        let mut import = Import {
+            store,
+            route,
+            targets: Some(targets),
+            held: Vec::new(),
+            met_count: 0,
+            bytes_max,
+            appender: Appender::new(store, source.clone(), route, limits),
+            source,
+            contents: Contents::default(),
+            times_moved_count: 0,
+        };
+        let mut reading = Reading::new(&mut self);
+        let read = import.run(&mut reading, progress).await;
         // Also when it ended early: what is said to be in the store is durable.
         import.appender.settle().await?;
         let foot = read?;
-        for target in &import.targets {
-            verify(store, self.source(), &target.tally, progress).await?;
+        let tallies = reading.tallies;
+        match route.places {
+            Places::Same => verify_places(store, &import.source, &tallies, progress).await?,
+            Places::Other => {
+                verify_contents(store, &import.source, &import.contents, progress).await?;
+            }
         }
         let actual = self.sha256();
         if foot.sha256 != actual {
             return Err(ImportError::Changed { told: foot.sha256, actual });
         }
-        let partitions = import.targets.iter().map(|target| target.tally.totals()).collect();
         Ok(Imported {
             export: Exported {
                 store: self.store(),
@@ -71,9 +93,11 @@ impl ExportFile<'_> {
                 events_count: foot.events_count,
                 bytes_count: self.bytes_count,
                 sha256: actual,
-                partitions,
+                partitions: tallies.iter().map(Tally::totals).collect(),
             },
             appended_count: import.appender.appended_count,
+            store_partitions_count: store.capabilities().partitions_count,
+            times_moved_count: import.times_moved_count,
         })
     }
 }
@@ -81,158 +105,137 @@ impl ExportFile<'_> {
 /// An import under way.
 struct Import<'a> {
     store: &'a dyn EventStore,
-    /// By number of the partition.
-    targets: Vec<Target>,
-    /// The partition whose commits are read.
-    current: usize,
+    source: String,
+    route: Route,
+    /// What is in the store already, until all of it was met in the export. Before that nothing is
+    /// appended, so that a store with something else is left alone.
+    targets: Option<Targets>,
+    /// Commits that are not there, and where in their partition.
+    held: Vec<(Pending, u64)>,
+    /// How many commits came before the first of them, all of which are there.
+    met_count: u64,
+    bytes_max: usize,
     appender: Appender<'a>,
-    /// The lines of a commit; kept to save memory.
-    text: Vec<u8>,
+    /// What the store must hold in the end, where places are others.
+    contents: Contents,
+    times_moved_count: u64,
 }
 
 impl Import<'_> {
-    /// Reads to the last line and returns what it says.
-    async fn read(
+    /// Imports all commits and returns what the last line says.
+    async fn run(
         &mut self,
-        file: &mut ExportFile<'_>,
+        reading: &mut Reading<'_, '_>,
         progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Foot, ImportError> {
-        let mut gathering = Gathering::default();
-        while let Some(Numbered { number, bytes_count, line }) = file.next_line().await? {
-            let bad = |fault| ImportError::BadLine { line: number, fault };
-            if line.kind == END {
-                if gathering.is_open() {
-                    let expected = "an event of the commit that has begun".to_owned();
-                    return Err(bad(LineFault::OutOfOrder { expected }));
-                }
-                let foot = line.data().map_err(bad)?;
-                self.end(&foot).map_err(bad)?;
-                self.pass_to(self.targets.len())?;
-                let after_end = |line| ImportError::BadLine { line, fault: LineFault::AfterEnd };
-                return match file.next_line().await? {
-                    None => Ok(foot),
-                    Some(after) => Err(after_end(after.number)),
-                };
-            }
-            let gathered = gathering.add(number, line, bytes_count);
-            let gathered =
-                gathered.map_err(|Wrong { line, fault }| ImportError::BadLine { line, fault })?;
-            if let Some(gathered) = gathered {
-                self.take(file.source(), gathered).await?;
-            }
-            if number.is_multiple_of(PROGRESS_LINES) {
-                progress(self.progress(file.bytes_count));
-            }
+    ) -> Result<super::line::Foot, ImportError> {
+        let bytes_max = self.bytes_max;
+        let mut wave = reading.read(bytes_max, progress).await;
+        loop {
+            let Some(end) = wave.end.take() else {
+                let (taken, next) =
+                    tokio::join!(self.take(wave.commits), reading.read(bytes_max, progress));
+                taken?;
+                wave = next;
+                continue;
+            };
+            self.take(wave.commits).await?;
+            let foot = end.map_err(|error| self.ended_early(error))?;
+            let not_met = self.targets.as_ref().and_then(Targets::not_met);
+            return not_met.map_or(Ok(foot), Err);
         }
-        let lines_count = file.lines_count;
-        Err(ImportError::EndsEarly { lines_count, commits_count: self.counts().0 })
     }
 
-    fn counts(&self) -> (u64, u64) {
-        let tallies = self.targets.iter().map(|target| &target.tally);
-        tallies.fold((0, 0), |(commits, events), tally| {
-            (commits + tally.commits_count, events + tally.events_count)
+    /// Says how many first commits of the export are in the store.
+    fn ended_early(&self, error: ImportError) -> ImportError {
+        match error {
+            ImportError::EndsEarly { lines_count, .. } if !self.held.is_empty() => {
+                ImportError::EndsEarly { lines_count, commits_count: self.met_count }
+            }
+            error => error,
+        }
+    }
+
+    /// Takes the next commits: compares them with what the store holds, or appends them.
+    async fn take(&mut self, commits: Vec<Pending>) -> Result<(), ImportError> {
+        let mut absent = Vec::new();
+        for pending in commits {
+            if self.targets.is_none() {
+                absent.push(pending);
+                continue;
+            }
+            self.meet(pending).await?;
+            if self.targets.as_ref().is_some_and(Targets::are_met) {
+                self.targets = None;
+                absent.extend(std::mem::take(&mut self.held).into_iter().map(|(it, _)| it));
+            }
+        }
+        self.append(absent).await
+    }
+
+    /// Looks whether a commit is there.
+    async fn meet(&mut self, pending: Pending) -> Result<(), ImportError> {
+        let Some(targets) = &mut self.targets else { return Ok(()) };
+        let recorded = &pending.gathered.recorded;
+        let partition = self.route.partition_of(&recorded.commit);
+        let met = targets.meet(self.store, &self.source, (partition, recorded)).await?;
+        if let Some(recorded_at) = met {
+            self.met_count += u64::from(self.held.is_empty());
+            return self.count(&pending, recorded_at);
+        }
+        let number = targets.export_count(partition).saturating_sub(1);
+        self.held.push((pending, number));
+        // More than an import can have had in flight when it ended were left out.
+        let held_bytes = self.held.iter().skip(1).map(|(held, _)| held.bytes_count);
+        let is_too_much =
+            self.held.len() > IN_FLIGHT_COMMITS_MAX || held_bytes.sum::<usize>() > self.bytes_max;
+        if !is_too_much || targets.are_met() {
+            return Ok(());
+        }
+        Err(match (targets.other_content(), self.held.first()) {
+            (None, Some((first, number))) => {
+                let partition = self.route.partition_of(&first.gathered.recorded.commit);
+                ImportError::Gap { partition, number: *number }
+            }
+            (other, _) => other.unwrap_or(ImportError::Gap { partition, number }),
         })
     }
 
-    fn progress(&self, bytes_count: u64) -> Progress {
-        let (commits_count, events_count) = self.counts();
-        Progress { step: Step::Importing, commits_count, events_count, bytes_count }
+    async fn append(&mut self, commits: Vec<Pending>) -> Result<(), ImportError> {
+        let mut run = Run::new(self.route, self.bytes_max);
+        for pending in commits {
+            if !run.has_room_for(&pending) {
+                let next = Run::new(self.route, self.bytes_max);
+                self.append_run(std::mem::replace(&mut run, next)).await?;
+            }
+            run.push(pending);
+        }
+        self.append_run(run).await
     }
 
-    /// The last line agrees with the lines before it.
-    fn end(&self, foot: &Foot) -> Result<(), LineFault> {
-        let (commits_count, events_count) = self.counts();
-        let counts = [
-            ("commits", foot.commits_count, commits_count),
-            ("events", foot.events_count, events_count),
-        ];
-        for (what, told, actual) in counts {
-            if told != actual {
-                return Err(LineFault::OtherCount { what, told, actual });
-            }
+    async fn append_run(&mut self, run: Run) -> Result<(), ImportError> {
+        if run.commits.is_empty() {
+            return Ok(());
+        }
+        let times = self.appender.append(&run).await?;
+        for (pending, recorded_at) in run.commits.iter().zip(times) {
+            self.count(pending, recorded_at)?;
         }
         Ok(())
     }
 
-    /// Takes the next whole commit: compares it with what the store holds, or appends it.
-    async fn take(&mut self, source: &str, gathered: Gathered) -> Result<(), ImportError> {
-        let (line, partition) = (gathered.line, gathered.partition);
-        let index = usize::try_from(partition.0).unwrap_or(usize::MAX);
-        let out_of_order =
-            |expected| ImportError::BadLine { line, fault: LineFault::OutOfOrder { expected } };
-        if index < self.current {
-            return Err(out_of_order(format!("a commit of partition {}", self.current)));
+    /// Counts a commit that is in the store, recorded at a time.
+    fn count(&mut self, pending: &Pending, recorded_at: Timestamp) -> Result<(), ImportError> {
+        if self.route.places == Places::Same {
+            return Ok(());
         }
-        self.pass_to(index)?;
-        let is_later_empty =
-            self.targets.iter().skip(index + 1).all(|target| target.found_count == 0);
-        let Some(target) = self.targets.get_mut(index) else {
-            return Err(out_of_order(format!("a partition below {index}")));
-        };
-        let number = gathered.recorded.number;
-        let next_number = target.tally.commits_count;
-        if number != next_number {
-            return Err(out_of_order(format!("commit {next_number} of partition {partition}")));
-        }
-        self.text.clear();
-        let added = target.tally.add(source, &gathered.recorded, &mut self.text);
-        added.map_err(|Inexact(what)| ImportError::BadLine {
-            line,
-            fault: LineFault::invalid("data", &what),
+        let line = pending.gathered.line;
+        let recorded = &pending.gathered.recorded;
+        let added = self.contents.add(&self.source, recorded, recorded_at);
+        added.map_err(|inexact| {
+            let fault = LineFault::invalid("data", &inexact.0);
+            ImportError::BadLine { line, fault }
         })?;
-        let other_content = Err(ImportError::OtherContent { partition, number });
-        if number < target.found_count {
-            let is_there = target.holds(self.store, &gathered.recorded).await?;
-            return if is_there { Ok(()) } else { other_content };
-        }
-        // An import goes from partition to partition: it left nothing in a later one.
-        if !is_later_empty {
-            return other_content;
-        }
-        self.appender.append(gathered, self.text.len()).await
-    }
-
-    /// Ends the partitions before this one: the store has no more of them than the export.
-    fn pass_to(&mut self, index: usize) -> Result<(), ImportError> {
-        let passed = self.targets.iter().take(index).skip(self.current);
-        for Target { partition, found_count, tally, .. } in passed {
-            if *found_count > tally.commits_count {
-                let (export, store) = (tally.commits_count, *found_count);
-                return Err(ImportError::Ahead { partition: *partition, export, store });
-            }
-        }
-        self.current = self.current.max(index);
+        self.times_moved_count += u64::from(recorded_at > recorded.commit.recorded_at);
         Ok(())
     }
-}
-
-/// Reads a partition again and compares it with the export.
-async fn verify(
-    store: &dyn EventStore,
-    source: &str,
-    expected: &Tally,
-    progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<(), ImportError> {
-    let expected = expected.totals();
-    let partition = expected.partition;
-    let mut tally = Tally::of(partition);
-    let mut text = Vec::new();
-    let mut bytes_count = 0;
-    loop {
-        let page = store.read_commits(partition, tally.commits_count, READ_EVENTS_MAX).await?;
-        if page.is_empty() {
-            break;
-        }
-        for recorded in &page {
-            text.clear();
-            let added = tally.add(source, recorded, &mut text);
-            added.map_err(|_| ImportError::NotTheSame { partition })?;
-            bytes_count += u64::try_from(text.len()).unwrap_or(u64::MAX);
-        }
-        let (commits_count, events_count) = (tally.commits_count, tally.events_count);
-        progress(Progress { step: Step::Verifying, commits_count, events_count, bytes_count });
-    }
-    let is_the_same = tally.totals() == expected;
-    if is_the_same { Ok(()) } else { Err(ImportError::NotTheSame { partition }) }
 }

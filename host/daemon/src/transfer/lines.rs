@@ -44,7 +44,8 @@ fn is_one_event(commit: &Commit) -> bool {
     is_alone && commit.command.is_none() && commit.claims.is_empty() && commit.releases.is_empty()
 }
 
-fn first_revision(append: &StreamAppend) -> Result<Revision, Inexact> {
+/// The revision of the first event that is added to a stream.
+pub(super) fn first_revision(append: &StreamAppend) -> Result<Revision, Inexact> {
     match append.expected {
         ExpectedRevision::NoStream => Ok(Revision::FIRST),
         ExpectedRevision::Exactly(revision) => Ok(revision.next()),

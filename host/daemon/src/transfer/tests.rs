@@ -1,8 +1,15 @@
 //! Exports and imports over memory stores.
 
+mod away;
+mod directions;
 mod faults;
 mod histories;
 mod lines;
+mod order;
+mod random;
 mod resume;
+mod same;
+mod snapshot;
 mod store;
 mod support;
+mod unmet;

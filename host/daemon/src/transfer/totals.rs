@@ -46,6 +46,8 @@ pub struct Progress {
     pub step: Step,
     /// How many commits are done.
     pub commits_count: u64,
+    /// How many there are to do, where that is known.
+    pub commits_total: Option<u64>,
     /// How many events are done.
     pub events_count: u64,
     /// How many bytes of the export were written or read.
@@ -92,6 +94,13 @@ impl Tally {
         self.commits_count += 1;
         self.events_count += u64::try_from(recorded.commit.events_count()).unwrap_or(u64::MAX);
         Ok(())
+    }
+
+    /// The commits and events of all partitions.
+    pub(super) fn counts<'a>(tallies: impl IntoIterator<Item = &'a Self>) -> (u64, u64) {
+        tallies.into_iter().fold((0, 0), |(commits, events), tally| {
+            (commits + tally.commits_count, events + tally.events_count)
+        })
     }
 
     pub(super) fn totals(&self) -> PartitionTotals {
