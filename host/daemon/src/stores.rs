@@ -58,7 +58,9 @@ impl Stores {
 
 async fn connect(config: &Config) -> Result<DynamoClient, StartError> {
     let ids = Arc::new(RandomIds);
-    Ok(DynamoClient::connect(options::dynamodb(&config.dynamodb), ids).await?)
+    let client = DynamoClient::connect(options::dynamodb(&config.dynamodb), ids).await?;
+    client.check_credentials().await?;
+    Ok(client)
 }
 
 async fn open_local(settings: &Store) -> Result<LocalStore, StartError> {

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Start at [`Engine`]. A command goes through [`command`], `shard` and `check`; an event through
-//! `projection` and [`view`]; which plugin is active is the business of [`plugins`].
+//! `projection` and [`view`], and through [`relay`] to the bus; which plugin is active is the business
+//! of [`plugins`].
 
 mod actor;
 mod catalog;

@@ -103,6 +103,36 @@ fn a_dry_run_prints_requests_and_sends_none() {
 }
 
 #[test]
+fn the_doctor_and_the_daemon_look_at_the_tables() {
+    // Guards the first start: what is missing is named with the command that makes it.
+    let tables = Tables::unmade();
+    let run = |arguments: &[&str]| {
+        let mut annals = annals();
+        tables.configure(&mut annals);
+        annals.args(arguments).args(["--output", "json"]);
+        said(annals)
+    };
+    let data = || {
+        let said: Value =
+            serde_json::from_str(&run(&["doctor", "--server", "http://127.0.0.1:1"]).stdout)
+                .unwrap();
+        let findings = said["findings"].as_array().unwrap();
+        findings.iter().find(|finding| finding["name"] == "data").unwrap().clone()
+    };
+    let prefix = &tables.prefix;
+    let text = format!(
+        "there is no table `{prefix}-events`: make it with `annals store create --driver dynamodb \
+         --prefix {prefix}`"
+    );
+    assert_eq!(data(), json!({ "name": "data", "verdict": "fail", "detail": text }));
+    let refused = run(&["serve"]);
+    assert_eq!((refused.code, refused.stderr), (Some(1), format!("error: {text}\n")));
+    store(&tables, &["create"]).ok();
+    let text = format!("the tables of `{prefix}` hold a store of 16 partitions");
+    assert_eq!(data(), json!({ "name": "data", "verdict": "ok", "detail": text }));
+}
+
+#[test]
 fn drivers_without_tables_say_so() {
     // Guards newcomers who forget `--driver`: what is meant, and what to pass.
     let cases = [

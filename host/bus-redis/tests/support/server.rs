@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use super::{DEADLINE, connect, options};
+use super::{DEADLINE, connect, logs, options};
 
 /// What a test can set before the first start: lines of the configuration.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,6 +62,7 @@ impl Server {
 
     /// A server that is not started yet.
     pub(crate) fn absent(setup: Setup<'_>) -> Self {
+        logs::install();
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let ports = if setup.is_tls {

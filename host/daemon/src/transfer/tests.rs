@@ -4,6 +4,8 @@ mod away;
 mod directions;
 mod faults;
 mod histories;
+mod hooked;
+mod killed;
 mod lines;
 mod order;
 mod random;
@@ -12,4 +14,4 @@ mod same;
 mod snapshot;
 mod store;
 mod support;
-mod unmet;
+

@@ -108,7 +108,7 @@ async fn attempt(
             .set_expression_attribute_values(values)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let send = move || request.clone().send();
-        let sent = client.call_within(what, send, backoff, Repeat::Always).await;
+        let sent = client.call_within(what, send, backoff, Repeat::Never).await;
         let sent = sent.map(|answer| answer.consumed_capacity);
         return read_attempt(client, sent, |error| error.is_conditional_check_failed_exception());
     }
@@ -121,7 +121,7 @@ async fn attempt(
         .set_expression_attribute_values(values)
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
     let send = move || request.clone().send();
-    let sent = client.call_within(what, send, backoff, Repeat::Always).await;
+    let sent = client.call_within(what, send, backoff, Repeat::Never).await;
     let sent = sent.map(|answer| answer.consumed_capacity);
     read_attempt(client, sent, |error| error.is_conditional_check_failed_exception())
 }

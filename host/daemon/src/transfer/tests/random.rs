@@ -40,6 +40,7 @@ fn name(number: u64) -> StreamId {
 }
 
 /// Makes commits.
+#[derive(Debug)]
 pub(super) struct History {
     random: Random,
     now_ms: u64,
