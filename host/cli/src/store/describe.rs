@@ -61,7 +61,7 @@ pub(crate) fn run(args: &DescribeArgs, output: &mut Output) -> Result<(), Failur
     let prefix = settings.prefix.as_str();
     let faults = faults(prefix, &found);
     if output.is_json() {
-        output.json(&summary(prefix, &found, faults.is_empty()))?;
+        output.json(&summary(prefix, &found, &faults))?;
     } else {
         say(&found, output)?;
     }
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &DescribeArgs, output: &mut Output) -> Result<(), Failur
     })
 }
 
-fn summary<'a>(prefix: &'a str, found: &'a StoreDescription, can_be_served: bool) -> Summary<'a> {
+fn summary<'a>(prefix: &'a str, found: &'a StoreDescription, faults: &[String]) -> Summary<'a> {
     let table = |table: &'a Option<TableDescription>| {
         table.as_ref().map(|table| Table {
             name: &table.name,
@@ -97,7 +97,7 @@ fn summary<'a>(prefix: &'a str, found: &'a StoreDescription, can_be_served: bool
     };
     Summary {
         prefix,
-        can_be_served,
+        can_be_served: faults.is_empty(),
         store: found.store.map(|store| store.id.to_string()),
         partitions_count: found.store.map(|store| store.partitions_count.get()),
         layout_version: found.store.map(|store| store.layout_version),

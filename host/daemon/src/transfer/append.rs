@@ -38,7 +38,7 @@ pub(super) struct Appender<'a> {
     bytes_max: usize,
     /// How many commits each partition has.
     commits_counts: Vec<u64>,
-    /// No commit that was given to the store was recorded later.
+    /// No commit that is in the store or was given to it was recorded later.
     latest: Timestamp,
     /// What was accepted and is not known to be durable.
     unsettled_count: usize,
@@ -102,6 +102,11 @@ impl<'a> Appender<'a> {
             self.settle().await?;
         }
         Ok(times)
+    }
+
+    /// A commit that was there already was recorded at this time.
+    pub(super) fn reach(&mut self, recorded_at: Timestamp) {
+        self.latest = self.latest.max(recorded_at);
     }
 
     /// Waits until everything that was appended is durable, rejected commands too.

@@ -179,6 +179,7 @@ impl Import<'_> {
         let partition = self.route.partition_of(&recorded.commit);
         let met = targets.meet(self.store, &self.source, (partition, recorded)).await?;
         if let Some(recorded_at) = met {
+            self.appender.reach(recorded_at);
             self.met_count += u64::from(self.held.is_empty());
             return self.count(&pending, recorded_at);
         }

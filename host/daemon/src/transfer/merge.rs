@@ -166,14 +166,17 @@ impl<'a> Merge<'a> {
         };
         let mut best = None;
         for (_, partition) in ready {
-            // When all wait for each other, nothing is known better than their times.
             let order = order(partition);
             best = best.filter(|(before, _)| *before <= order).or(Some((order, partition)));
             if order == Order::Now {
                 break;
             }
         }
-        Ok(best.map(|(_, partition)| partition))
+        // When all wait for others: for what came after the beginning, if nothing of before is left.
+        // Else for each other, and nothing is known better than their times.
+        let is_after_end =
+            matches!(best, Some((Order::Later, _))) && self.first_missing().is_none();
+        Ok(best.filter(|_| !is_after_end).map(|(_, partition)| partition))
     }
 
     /// Whether the first commit of a partition can be given out.
@@ -203,13 +206,19 @@ impl<'a> Merge<'a> {
         turn
     }
 
-    /// Nothing is ready: everything was given out, or the rest depends on what came later. What was
-    /// there in the beginning must have been given out.
-    fn end(&self) -> Result<(), ExportError> {
+    /// A partition of which not all was given out that was there in the beginning, and how many events
+    /// were.
+    fn first_missing(&self) -> Option<(Partition, u64)> {
         let counts = self.events_counts.iter().zip(&self.events_before);
         let mut missing = partitions_of(self.store).zip(counts);
         let missing = missing.find(|(_, (count, before))| count < before);
-        let Some((partition, (count, _))) = missing else { return Ok(()) };
+        missing.map(|(partition, (count, _))| (partition, *count))
+    }
+
+    /// Nothing is ready: everything was given out, or the rest depends on what came later. What was
+    /// there in the beginning must have been given out.
+    fn end(&self) -> Result<(), ExportError> {
+        let Some((partition, count)) = self.first_missing() else { return Ok(()) };
         let firsts = self.firsts().map(|(own, it)| (it.recorded.commit.recorded_at, own, it));
         let first = firsts.min_by_key(|(recorded_at, own, _)| (*recorded_at, *own));
         let what =
