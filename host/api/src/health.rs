@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use annals_core::place::Partition;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
@@ -40,10 +41,15 @@ pub(crate) async fn ready(State(api): State<Arc<Api>>) -> Result<Response, Probl
     if api.lifecycle.is_stopping() {
         return Err(Problem::new(Code::Stopping, STOPPING));
     }
-    let flushed = tokio::time::timeout(api.options.ready_wait_max, api.engine.store().flush());
-    match flushed.await {
-        Ok(Ok(())) => json_response(&Health { status: "ready" }),
-        Ok(Err(lost)) => Err(not_ready().caused_by(&lost)),
+    let store = api.engine.store();
+    // A log tells by its flush whether it takes events, a store elsewhere by an answer.
+    let asked = async {
+        store.flush().await.map_err(|lost| not_ready().caused_by(&lost))?;
+        store.head(Partition::ZERO).await.map_err(|error| not_ready().caused_by(&error))
+    };
+    match tokio::time::timeout(api.options.ready_wait_max, asked).await {
+        Ok(Ok(_)) => json_response(&Health { status: "ready" }),
+        Ok(Err(problem)) => Err(problem),
         Err(late) => Err(not_ready().caused_by(&late)),
     }
 }

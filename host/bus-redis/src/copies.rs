@@ -12,7 +12,7 @@ use annals_core::event::RecordedEvent;
 use annals_core::id::StoreId;
 use annals_core::place::{Partition, Position};
 use redis::Value;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::failure::{Failure, FailureKind};
 use crate::link::Link;
@@ -154,7 +154,8 @@ impl Copies {
 
     fn lost(&self, partition: Partition) {
         let address = &self.address;
-        warn!(%address, %partition, "the stream has lost its end, which is published again");
+        // Also when another host published while this one asked: it is no news for an operator.
+        debug!(%address, %partition, "the stream ends earlier than it did, it is asked again");
     }
 
     /// Says once that something fails, and once that it goes on. That there is no connection, the

@@ -94,6 +94,13 @@ impl FolderArgs {
             let text = "with these settings everything is kept in memory, there is no data folder";
             return Err(Failure::yours(text).with_hint("name a folder with another `--config`"));
         }
+        if self.data.is_some() && config.store.driver == StoreDriver::Dynamodb {
+            let text =
+                "`--data` names a folder, and these settings say that everything is on DynamoDB";
+            return Err(Failure::yours(text).with_hint(
+                "leave `--data` away for the tables, or set `ANNALS_STORE_DRIVER=local` for the folder",
+            ));
+        }
         Ok(config)
     }
 

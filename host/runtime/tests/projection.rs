@@ -243,21 +243,21 @@ fn keys_and_tables_of_a_read_are_checked() {
     // Guards the store against keys that it cannot hold and tables that are not there.
     let broke = |cause: &str| format!("plugin `crafted` broke the contract in `project`: {cause}");
     let ok = "Ok([])";
-    assert_eq!(read(&get_many(1, [0, 16_384, 1_024]), Rows::default()), ok);
+    assert_eq!(read(&get_many(1, [0, 16_384, 1_023]), Rows::default()), ok);
     assert_eq!(
-        read(&get_many(1, [0, 16_384, 1_025]), Rows::default()),
-        broke("a key of `view.get-many` has 1025 bytes, not 1 to 1024")
+        read(&get_many(1, [0, 16_384, 1_024]), Rows::default()),
+        broke("a key of `view.get-many` has 1024 bytes, not 1 to 1023")
     );
     assert_eq!(
         read(&get_many(1, [0, 16_384, 0]), Rows::default()),
-        broke("a key of `view.get-many` has 0 bytes, not 1 to 1024")
+        broke("a key of `view.get-many` has 0 bytes, not 1 to 1023")
     );
     let unknown_table = broke("table index 1 is out of range: the plugin describes 1 tables");
     assert_eq!(read(&get_many(1, [1, 16_384, 1]), Rows::default()), unknown_table);
-    assert_eq!(read(&scan(0, 1_025, 0), Rows::default()), ok);
+    assert_eq!(read(&scan(0, 1_024, 0), Rows::default()), ok);
     assert_eq!(
-        read(&scan(0, 1_026, 0), Rows::default()),
-        broke("a bound of `view.scan` has 1026 bytes, more than 1025")
+        read(&scan(0, 1_025, 0), Rows::default()),
+        broke("a bound of `view.scan` has 1025 bytes, more than 1024")
     );
     assert_eq!(read(&scan(1, 1, 0), Rows::default()), unknown_table);
 }

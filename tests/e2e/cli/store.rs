@@ -81,7 +81,7 @@ fn what_was_exported_and_imported_is_served_as_before() {
     assert_eq!((count(&exported, "commits_count"), count(&exported, "events_count")), (8, 7));
     let import = ["store", "import", "export.ndjson", "--data", "new"];
     let imported = say_in(folder, &import);
-    assert!(imported.stderr.contains("copy the folder `plugins`"), "{}", imported.stderr);
+    assert!(imported.stderr.contains("with `--plugins`"), "{}", imported.stderr);
     assert_eq!(
         imported.ok(),
         "imported 8 commits with 7 events into `new`\nthe store was read again and is the same\n"

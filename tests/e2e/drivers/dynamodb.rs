@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use aws_sdk_dynamodb::Client;
@@ -9,7 +10,6 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynoxide::Database;
 use tokio::net::TcpListener;
-use uuid::Uuid;
 
 use crate::support::annals;
 
@@ -39,7 +39,9 @@ pub(crate) struct Tables {
 impl Tables {
     /// Names that nobody else has. Nothing is made yet.
     pub(crate) fn unmade() -> Self {
-        Self { prefix: format!("test-{}", Uuid::new_v4().simple()) }
+        // The emulator is this process' own, so a number is enough.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        Self { prefix: format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed)) }
     }
 
     /// Makes tables as an operator does.

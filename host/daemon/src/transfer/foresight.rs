@@ -196,7 +196,9 @@ impl Foresight {
         match self.holders.known(claim, at.recorded_at) {
             Known::HeldByAnother => return Order::Later,
             // Who releases it next and did not claim it in between may hold it.
-            Known::Nothing if others().any(|naming| naming.is_release() && is_first(naming, namings)) => {
+            Known::Nothing
+                if others().any(|naming| naming.is_release() && is_first(naming, namings)) =>
+            {
                 return Order::PerhapsLater;
             }
             Known::Nothing | Known::Free => {}

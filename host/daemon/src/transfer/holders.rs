@@ -157,8 +157,9 @@ mod tests {
         for key in 0..8 {
             holders.record(&commit(vec![claim(key, "note/a", None)], Vec::new()));
         }
-        let known =
-            |holders: &Holders, key| holders.known(&claim(key, "note/b", None), Timestamp::default());
+        let known = |holders: &Holders, key| {
+            holders.known(&claim(key, "note/b", None), Timestamp::default())
+        };
         assert_eq!([0, 7, 8].map(|key| known(&holders, key)), {
             [Known::HeldByAnother, Known::HeldByAnother, Known::Free]
         });

@@ -153,8 +153,10 @@ async fn needs_of(
         if partition == own || is_known {
             continue;
         }
-        let Some(revision) = revision_of(append, is_written).map_err(|what| {
-            ExportError::Inexact { partition: own, number: recorded.number, what }
+        let Some(revision) = revision_of(append).map_err(|what| ExportError::Inexact {
+            partition: own,
+            number: recorded.number,
+            what,
         })?
         else {
             continue;
@@ -173,8 +175,8 @@ async fn needs_of(
 
 /// The revision whose position tells what a commit needs: of the first event it wrote to a stream, or
 /// of the last it saw. `None` when it saw none.
-fn revision_of(append: &StreamAppend, is_written: bool) -> Result<Option<Revision>, &'static str> {
-    if is_written {
+fn revision_of(append: &StreamAppend) -> Result<Option<Revision>, &'static str> {
+    if !append.events.is_empty() {
         return first_revision(append).map(Some).map_err(|inexact| inexact.0);
     }
     match append.expected {

@@ -64,7 +64,7 @@ impl<'f, 'a> Reading<'f, 'a> {
             match self.read_line(progress).await {
                 Ok(Read::Commit(pending)) => {
                     bytes_count = bytes_count.saturating_add(pending.bytes_count);
-                    commits.push(pending);
+                    commits.push(*pending);
                 }
                 Ok(Read::Nothing) => {}
                 Ok(Read::End(foot)) => return Wave { commits, end: Some(Ok(foot)) },
@@ -106,7 +106,7 @@ impl<'f, 'a> Reading<'f, 'a> {
             let (step, commits_total) = (Step::Importing, None);
             progress(Progress { step, commits_count, commits_total, events_count, bytes_count });
         }
-        Ok(pending.map_or(Read::Nothing, Read::Commit))
+        Ok(pending.map_or(Read::Nothing, |pending| Read::Commit(Box::new(pending))))
     }
 
     fn counts(&self) -> (u64, u64) {
@@ -169,7 +169,7 @@ impl<'f, 'a> Reading<'f, 'a> {
 #[derive(Debug)]
 enum Read {
     Nothing,
-    Commit(Pending),
+    Commit(Box<Pending>),
     End(Foot),
 }
 

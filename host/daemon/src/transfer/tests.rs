@@ -14,4 +14,3 @@ mod same;
 mod snapshot;
 mod store;
 mod support;
-

@@ -123,7 +123,7 @@ where
 fn hint(code: &str) -> &'static str {
     match code {
         "ResourceNotFoundException" => {
-            ": a table is missing, make it with `annals store create --driver dynamodb`"
+            ": a table is missing, `annals doctor` with the same settings says what to do"
         }
         "AccessDeniedException" => {
             ": the credentials lack a permission, see docs/guide/dynamodb.md"

@@ -1,6 +1,8 @@
 //! The event store: what its parts share, and the port.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use annals_core::command::RecordedCommand;
 use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
@@ -17,6 +19,7 @@ use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::claim;
 use super::counts::FeedCounts;
@@ -36,6 +39,38 @@ pub struct DynamoEventStore {
     shared: Arc<Shared>,
     /// The queue of each partition's writer, which ends with it.
     queues: Vec<mpsc::Sender<Pending>>,
+    /// Looks now and then whether the tables still hold this store.
+    guard: JoinHandle<()>,
+}
+
+impl Drop for DynamoEventStore {
+    fn drop(&mut self) {
+        self.guard.abort();
+    }
+}
+
+/// How often the tables are asked whose they are: tables that were deleted and made again hold another
+/// store, whose events would begin at 0 under a daemon that goes on.
+const IDENTITY_LOOK_WAIT: Duration = Duration::from_secs(5);
+
+async fn watch_identity(shared: Weak<Shared>) {
+    while let Some(shared) = shared.upgrade() {
+        // A failure says nothing about the identity; what needs the tables fails by itself.
+        let is_other = match load_store_item(&shared.client).await {
+            Ok(item) => item.id != shared.store,
+            Err(TableError::Missing { .. } | TableError::Unfinished { .. }) => true,
+            Err(_) => false,
+        };
+        if is_other && !shared.is_replaced.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                store = %shared.store,
+                "the tables no longer hold this store, nothing is read or written: stop the daemon"
+            );
+        }
+        let client = shared.client.clone();
+        drop(shared);
+        client.pause(IDENTITY_LOOK_WAIT).await;
+    }
 }
 
 /// What reading and writing share.
@@ -51,6 +86,8 @@ pub(super) struct Shared {
     pub(super) hints: Hints<Option<Position>>,
     pub(super) commit_hints: Hints<u64>,
     pub(super) counts: Vec<Mutex<FeedCounts>>,
+    /// Whether the tables were found to hold another store.
+    is_replaced: AtomicBool,
 }
 
 impl Shared {
@@ -59,7 +96,16 @@ impl Shared {
         &self.client.options().namespace
     }
 
+    /// Refuses to work on the tables of another store.
+    fn check_identity(&self) -> Result<(), DriverError> {
+        if self.is_replaced.load(Ordering::Relaxed) {
+            return Err(DriverError::new("the tables no longer hold the store that was opened"));
+        }
+        Ok(())
+    }
+
     fn check(&self, partition: Partition) -> Result<(), ReadError> {
+        self.check_identity().map_err(ReadError::Unavailable)?;
         if partition.0 < self.capabilities.partitions_count {
             Ok(())
         } else {
@@ -90,6 +136,7 @@ impl DynamoEventStore {
             hints: Hints::default(),
             commit_hints: Hints::default(),
             counts: (0..partitions_count).map(|_| Mutex::default()).collect(),
+            is_replaced: AtomicBool::new(false),
         });
         let start = |partition| {
             let (sender, queue) = mpsc::channel(APPENDS_QUEUED_MAX);
@@ -99,7 +146,8 @@ impl DynamoEventStore {
             sender
         };
         let queues = (0..partitions_count).map(start).collect();
-        Ok(Self { shared, queues })
+        let guard = shared.client.runtime().spawn(watch_identity(Arc::downgrade(&shared)));
+        Ok(Self { shared, queues, guard })
     }
 
     /// Tells the store that somebody says there are events up to `head`. A hint: it only ends waits.
@@ -132,6 +180,7 @@ impl EventStore for DynamoEventStore {
 
     async fn append(&self, commit: Commit) -> Result<Accepted, AppendError> {
         commit.check()?;
+        self.shared.check_identity().map_err(AppendError::Unavailable)?;
         let partitions = self.partitions_of(&commit);
         let (reply, answer) = oneshot::channel();
         let pending = Pending { commit, reply };
@@ -164,6 +213,7 @@ impl EventStore for DynamoEventStore {
         limit: usize,
         direction: Direction,
     ) -> Result<StreamPage, ReadError> {
+        self.shared.check_identity().map_err(ReadError::Unavailable)?;
         self.shared.read_stream_page(stream, from, limit, direction).await
     }
 
@@ -236,6 +286,7 @@ impl EventStore for DynamoEventStore {
     }
 
     async fn stream_info(&self, stream: &StreamId) -> Result<StreamInfo, ReadError> {
+        self.shared.check_identity().map_err(ReadError::Unavailable)?;
         let tail = self.shared.tail(stream).await?;
         Ok(StreamInfo {
             partition: self.shared.capabilities.partition_of(stream),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annals_core::commit::{Claim, Commit, RecordedCommit, Release, StreamAppend};
 use annals_core::event::NewEvent;
 use annals_core::limits::PAYLOAD_BYTES_MAX;
-use annals_core::place::{ExpectedRevision, Partition, Position};
+use annals_core::place::{ExpectedRevision, Partition, Position, Revision};
 use annals_core::port::EventStore;
 use annals_core::stream::StreamId;
 use annals_store_memory::MemoryEventStore;
@@ -49,11 +49,11 @@ async fn order(store: &dyn EventStore) -> Result<Vec<(u32, u64)>, ExportError> {
 async fn commits_wait_for_what_they_were_appended_after() {
     // Guards every edge that positions tell, with times that are all the same and say nothing.
     let store = partitioned(1, 3);
-    let name = |claim: bool, partition| {
+    let named = |partition, is_claim| {
         let (scope, key) = (Arc::<str>::from("s"), Arc::<str>::from("k"));
         let stream = of_partition(&store, partition);
         let mut commit = append(&store, &[(partition, 1)], 0);
-        if claim {
+        if is_claim {
             commit.claims.push(Claim { scope, key, stream, expires_at: None });
         } else {
             commit.releases.push(Release { scope, key, stream });
@@ -70,14 +70,12 @@ async fn commits_wait_for_what_they_were_appended_after() {
         (append(&store, &[(0, 1)], 0), (0, 0)),
         // Sees what was written.
         (append(&store, &[(1, 1), (0, 0)], 0), (1, 1)),
-        // A name goes from one to the next.
-        (name(true, 2), (2, 3)),
-        (name(false, 2), (2, 4)),
-        (name(true, 1), (1, 2)),
-        (name(false, 1), (1, 3)),
-        (name(true, 0), (0, 1)),
-        (append(&store, &[(0, 1), (1, 1), (2, 1)], 0), (0, 2)),
-        (append(&store, &[(0, 1)], 0), (0, 3)),
+        // A name goes from one to the next, who keeps it.
+        (named(2, true), (2, 3)),
+        (named(2, false), (2, 4)),
+        (named(1, true), (1, 2)),
+        (append(&store, &[(0, 1), (1, 1), (2, 1)], 0), (0, 1)),
+        (append(&store, &[(0, 1)], 0), (0, 2)),
     ];
     let mut expected = Vec::new();
     for (commit, place) in commits {
@@ -98,10 +96,9 @@ async fn what_has_no_order_is_in_that_of_time_and_then_of_partitions() {
     for seed in 0..8 {
         let store = History::store(seed, (4, 0), 100).await;
         let text = exported(&store).await.0;
-        let times: Vec<_> = text.lines().filter_map(|line| {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            line["time"].as_str().map(str::to_owned)
-        });
+        let lines =
+            text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let times = lines.filter_map(|line| line["time"].as_str().map(str::to_owned));
         assert!(times.is_sorted(), "seed {seed}");
     }
 }
@@ -128,32 +125,32 @@ fn moved(mut page: Vec<RecordedCommit>, by: i64) -> Vec<RecordedCommit> {
 async fn damage_is_told_with_its_place() {
     // Guards against an export that ends early and says that it is whole.
     type Case = (fn(Vec<RecordedCommit>) -> Vec<RecordedCommit>, &'static str);
-    let cases: [Case; 5] = [
+    let cases: [Case; 6] = [
         (|page| page, ""),
-        (
-            |page| moved(page, 1),
-            "commit 2 of partition 1 is out of place: no commit holds the event at position 2 of \
-             partition 1",
-        ),
-        (
-            |page| moved(page, -1),
-            "commit 2 of partition 1 is out of place: it is at position 1 of partition 1, and so is \
-             another",
-        ),
+        (|page| moved(page, 1), "no commit holds the event at position 0 of partition 0"),
+        (|page| moved(page, -1), "it is at position 1 of partition 1, and so is another"),
         (
             |page| page.into_iter().filter(|it| it.number != 2).collect(),
-            "commit 2 of partition 1 is out of place: no commit holds the event at position 2 of \
-             partition 1",
+            "no commit holds the event at position 0 of partition 0",
+        ),
+        (
+            // It is seen when commits are counted, one by one.
+            |mut page| {
+                let is_read = page.len() > 1 || page.iter().any(|it| it.number == 3);
+                page.retain(|it| !is_read || it.number != 2);
+                page
+            },
+            "the store has given it a number, and does not give it back",
         ),
         (
             |mut page| {
-                page.iter_mut().filter(|it| it.number == 2).for_each(|it| {
-                    let stream = &mut it.commit.streams[1];
-                    stream.expected = ExpectedRevision::Exactly(annals_core::place::Revision::new(9));
-                });
+                for recorded in page.iter_mut().filter(|recorded| recorded.number == 2) {
+                    let never = ExpectedRevision::Exactly(Revision::new(9));
+                    recorded.commit.streams[1].expected = never;
+                }
                 page
             },
-            "commit 2 of partition 1 is out of place: stream `",
+            "has no event at its revision 10",
         ),
     ];
     for (damage, told) in cases {
@@ -166,7 +163,7 @@ async fn damage_is_told_with_its_place() {
             Ok(order) => assert_eq!((order.len(), told), (5, "")),
             Err(error) => {
                 let said = error.to_string();
-                assert!(!told.is_empty() && said.starts_with(told), "{said}");
+                assert!(!told.is_empty() && said.ends_with(told), "{said}");
                 assert!(error.hint().unwrap().contains("annals store verify"));
             }
         }
@@ -210,10 +207,9 @@ async fn as_much_is_read_ahead_as_memory_allows() {
 async fn the_largest_commits_of_many_partitions_come_back() {
     // Guards the limits of both together: commits that fill their partition's share at once.
     let store = partitioned(1, 64);
-    for number in 0..200_u64 {
-        let data = vec![b'1'; PAYLOAD_BYTES_MAX];
-        let events: Vec<NewEvent> = vec![event(&data); 6];
-        let stream = format!("note/n{}", number % 100).parse().unwrap();
+    for number in 0..8 {
+        let events: Vec<NewEvent> = vec![event(&vec![b'1'; PAYLOAD_BYTES_MAX]); 5];
+        let stream = format!("note/n{}", number % 3).parse().unwrap();
         let commit = Commit::plain(stream, ExpectedRevision::Any, events, at(number));
         store.append(commit).await.unwrap();
     }

@@ -79,13 +79,12 @@ impl History {
         self.now_ms += self.random.below(3);
         let kind = self.random.below(10);
         let first = name(self.random.below(STREAMS_COUNT));
-        let mut streams = vec![self.part(first.clone(), kind == 0)];
+        let mut streams = vec![self.part(first.clone(), if kind == 0 { 1_000 } else { 0 })];
         if self.random.happens(250) {
             for _ in 0..=self.random.below(2) {
                 let other = name(self.random.below(STREAMS_COUNT));
                 if streams.iter().all(|part| part.stream != other) {
-                    let is_seen_only = self.random.happens(300);
-                    streams.push(self.part(other, is_seen_only));
+                    streams.push(self.part(other, 300));
                 }
             }
         }
@@ -100,14 +99,16 @@ impl History {
             5 => self.give_ids(&mut commit),
             _ => {}
         }
-        if kind < 3 || kind > 7 {
+        if !(3..=7).contains(&kind) {
             self.name(&mut commit, &first);
         }
         commit
     }
 
-    fn part(&mut self, stream: StreamId, is_seen_only: bool) -> StreamAppend {
-        let count = if is_seen_only { 0 } else { 1 + self.random.below(2) };
+    /// What a commit adds to a stream: perhaps nothing, when it only expects something of it.
+    fn part(&mut self, stream: StreamId, empty_per_mille: u64) -> StreamAppend {
+        let is_empty = self.random.happens(empty_per_mille);
+        let count = if is_empty { 0 } else { 1 + self.random.below(2) };
         let events = (0..count).map(|_| self.event()).collect();
         StreamAppend { stream, expected: ExpectedRevision::Any, events }
     }
