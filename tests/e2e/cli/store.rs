@@ -187,7 +187,7 @@ fn what_cannot_be_exported_or_imported_is_said_with_a_hint() {
     assert_eq!(
         say_in(folder, &["store", "import", "export.ndjson", "--data", "other"]).failed(1),
         "error: the store is not empty, and holds something else than this export: commit 0 of \
-         partition 0 is another one\n\nhint: nothing was written; import into an empty folder\n"
+         partition 0 is another one\n\nhint: nothing was written; import into an empty store\n"
     );
     assert_eq!(say_in(folder, &["store", "export", "--data", "other"]).ok(), before);
 }
