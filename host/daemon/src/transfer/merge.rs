@@ -68,10 +68,13 @@ impl<'a> Merge<'a> {
             heads.into_iter().map(|head| head.map_or(0, |head| head.get().saturating_add(1)));
         let events_before: Vec<u64> = events_before.collect();
         let counts = commits_counts(store).await?;
+        // In a store of one partition nothing is looked at but the next commit.
+        let ahead_count = if counts.len() > 1 { AHEAD_COMMITS } else { 1 };
         let queues = partitions_of(store).zip(&counts);
+        let queue = |(partition, end): (Partition, &u64)| Queue::new(partition, *end, ahead_count);
         Ok(Self {
             store,
-            queues: queues.map(|(partition, end)| Queue::new(partition, *end)).collect(),
+            queues: queues.map(queue).collect(),
             foresight: Foresight::new(store.capabilities()),
             events_counts: vec![0; events_before.len()],
             events_before,
@@ -81,7 +84,7 @@ impl<'a> Merge<'a> {
 
     /// Whether the next commit waits for a read.
     pub(super) fn is_low(&self) -> bool {
-        self.queues.iter().any(|queue| self.is_queue_low(queue))
+        self.queues.iter().any(|queue| queue.is_low(self.bytes_max()))
     }
 
     /// The next commit and its partition; `None` when there is none, or when it depends on one that
@@ -111,12 +114,6 @@ impl<'a> Merge<'a> {
         Ok(Some((partition, recorded)))
     }
 
-    fn is_queue_low(&self, queue: &Queue) -> bool {
-        // In a store of one partition nothing is looked at but the next commit.
-        let ahead_count = if self.queues.len() > 1 { AHEAD_COMMITS } else { 1 };
-        queue.is_low(ahead_count, self.bytes_max())
-    }
-
     /// Bytes of commits in memory per partition.
     fn bytes_max(&self) -> usize {
         AHEAD_BYTES_MAX / self.queues.len().max(1)
@@ -125,7 +122,7 @@ impl<'a> Merge<'a> {
     /// Reads a page of each partition of which little is left.
     async fn read_on(&mut self) -> Result<(), ExportError> {
         let (store, bytes_max) = (self.store, self.bytes_max());
-        let is_low: Vec<_> = self.queues.iter().map(|queue| self.is_queue_low(queue)).collect();
+        let is_low: Vec<_> = self.queues.iter().map(|queue| queue.is_low(bytes_max)).collect();
         let low = self.queues.iter_mut().zip(&is_low).filter(|(_, is_low)| **is_low);
         let reads = low.map(|(queue, _)| queue.read_on(store, bytes_max));
         let mut added = try_join_all(reads).await?.into_iter();

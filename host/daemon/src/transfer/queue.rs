@@ -45,22 +45,35 @@ pub(super) struct Queue {
     partition: Partition,
     waiting: VecDeque<Waiting>,
     bytes_count: usize,
+    /// How many commits are wanted in memory.
+    ahead_count: usize,
     /// Number of the first commit that is not read, and of the first that is not exported at all.
     next: u64,
     end: u64,
+    /// Whether it is known what comes after the end: that tells about the order before it, too.
+    is_end_seen: bool,
     page_commits_max: usize,
 }
 
 impl Queue {
-    /// The first `end` commits of a partition.
-    pub(super) fn new(partition: Partition, end: u64) -> Self {
-        let waiting = VecDeque::new();
-        Self { partition, waiting, bytes_count: 0, next: 0, end, page_commits_max: READ_EVENTS_MAX }
+    /// The first `end` commits of a partition. So many are wanted in memory; with more than the next
+    /// one, some after the end are read as well.
+    pub(super) fn new(partition: Partition, end: u64, ahead_count: usize) -> Self {
+        Self {
+            partition,
+            waiting: VecDeque::new(),
+            bytes_count: 0,
+            ahead_count,
+            next: 0,
+            end,
+            is_end_seen: ahead_count <= 1,
+            page_commits_max: READ_EVENTS_MAX,
+        }
     }
 
     /// The next commit, if it was read.
     pub(super) fn first(&self) -> Option<&Waiting> {
-        self.waiting.front()
+        self.waiting.front().filter(|waiting| waiting.recorded.number < self.end)
     }
 
     pub(super) fn pop(&mut self) -> Option<RecordedCommit> {
@@ -69,23 +82,28 @@ impl Queue {
         Some(recorded)
     }
 
-    /// Whether there is more to read and fewer commits are in memory than `ahead_count`, in less than
-    /// `bytes_max` bytes.
-    pub(super) fn is_low(&self, ahead_count: usize, bytes_max: usize) -> bool {
-        let has_room = self.waiting.len() < ahead_count && self.bytes_count < bytes_max;
-        self.next < self.end && (has_room || self.waiting.is_empty())
+    /// Whether there is more to read, and room for it in `bytes_max` bytes.
+    pub(super) fn is_low(&self, bytes_max: usize) -> bool {
+        let has_room = self.waiting.len() < self.ahead_count && self.bytes_count < bytes_max;
+        if self.next < self.end {
+            has_room || self.waiting.is_empty()
+        } else {
+            has_room && !self.is_end_seen
+        }
     }
 
-    /// Reads a page, and drops what is over `bytes_max` in memory again, except for one commit.
-    /// Returns the numbers of the commits that were added.
+    /// Reads a page, and drops what is over `bytes_max` in memory again, except for one commit. Returns
+    /// how many commits were added.
     pub(super) async fn read_on(
         &mut self,
         store: &dyn EventStore,
         bytes_max: usize,
     ) -> Result<usize, ExportError> {
         let (partition, from) = (self.partition, self.next);
-        let left = usize::try_from(self.end - from).unwrap_or(usize::MAX);
-        let limit = self.page_commits_max.min(left);
+        let left = usize::try_from(self.end.saturating_sub(from)).unwrap_or(usize::MAX);
+        let is_bounded = self.is_end_seen;
+        let limit =
+            if is_bounded { self.page_commits_max.min(left) } else { self.page_commits_max };
         let mut page = reading(|| store.read_commits(partition, from, limit)).await?;
         let page_count = page.len();
         page.truncate(self.fitting_count(&page, bytes_max));
@@ -93,26 +111,28 @@ impl Queue {
         let is_cut = page.len() < page_count;
         self.page_commits_max = if is_cut { page.len() } else { limit.saturating_mul(2) };
         self.page_commits_max = self.page_commits_max.clamp(1, READ_EVENTS_MAX);
-        let added = page.len();
-        let mut needs = Vec::with_capacity(added);
+        let mut needs = Vec::with_capacity(page.len());
         for chunk in page.chunks(LOOKUPS_IN_FLIGHT_MAX) {
             let lookups = chunk.iter().map(|recorded| needs_of(store, partition, recorded));
             needs.extend(try_join_all(lookups).await?);
         }
+        let mut added_count = 0;
         for (recorded, needs) in page.into_iter().zip(needs) {
             if recorded.number != self.next {
                 break;
             }
             self.next += 1;
+            added_count += 1;
             let bytes_count = bytes_of(&recorded.commit);
             self.bytes_count += bytes_count;
             self.waiting.push_back(Waiting { recorded, needs, bytes_count });
         }
-        if self.next == from {
+        if self.next == from && from < self.end {
             let what = "the store has given it a number, and does not give it back".to_owned();
             return Err(ExportError::OutOfPlace { partition, number: from, what });
         }
-        Ok(added)
+        self.is_end_seen |= self.next > self.end || added_count == 0;
+        Ok(added_count)
     }
 
     /// The last `count` commits that were read.
