@@ -88,6 +88,13 @@ fn commands_go_on_without_redis_and_publishing_catches_up_in_order() {
                 assert!(!is_late, "`{key}` has {length} entries, not {expected}");
                 tokio::task::yield_now().await;
             }
+            let caught_up = |relay: &serde_json::Value| {
+                let all = relay["partitions"].as_array().unwrap();
+                all.iter().all(|of| {
+                    (&of["phase"], &of["lag_events_count"]) == (&json!("caught-up"), &json!(0))
+                })
+            };
+            until(&daemon, "/v1/relay", caught_up).await;
             let first = place.redis().ask(&format!("XRANGE {key} - + COUNT 1\r\n")).unwrap();
             assert!(first.contains("account-opened"), "{first}");
             place.redis_mut().stop();

@@ -25,6 +25,7 @@ pub mod options;
 mod plugin;
 pub mod problem;
 mod projection;
+mod relay;
 mod request;
 mod stream;
 mod view;
@@ -88,6 +89,7 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/plugins/{name}", put(plugin::install).get(plugin::show))
         .route("/v1/projections", get(projection::list))
         .route("/v1/projections/{name}", get(projection::show))
+        .route("/v1/relay", get(relay::show))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/openapi.json", get(openapi::serve))

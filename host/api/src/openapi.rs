@@ -13,7 +13,7 @@ use crate::answer::json_response;
 use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
-    Api, aggregate, batch, command, event, feed, health, plugin, projection, stream, view,
+    Api, aggregate, batch, command, event, feed, health, plugin, projection, relay, stream, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -66,6 +66,7 @@ pub(crate) fn document() -> Result<Value, Problem> {
         plugin::show,
         projection::list,
         projection::show,
+        relay::show,
         health::live,
         health::ready,
         serve,

@@ -57,3 +57,10 @@ async fn an_engine_that_stopped_first_refuses_commands() {
     let answer = host.post("/v1/aggregates/account/a1/check-account", &json!({})).await;
     answer.assert_code(503, "stopping");
 }
+
+#[tokio::test]
+async fn a_bus_without_copies_has_nothing_to_relay() {
+    // Guards monitoring: on one host there is no relay that could be late.
+    let host = Host::start().await;
+    assert_eq!(host.get("/v1/relay").await.json(), json!({"partitions": []}));
+}
