@@ -106,21 +106,26 @@ data "aws_iam_policy_document" "daemon" {
   }
 }
 
-# What an operator may do, with `annals store create`, `describe` and `delete`. Whoever makes the
-# tables with Terraform only needs it to begin the store in them.
+# What an operator may do, with `annals store create`, `describe`, `delete`, `export` and `import`.
+# Whoever makes the tables with Terraform needs `create` only to begin the store in them.
 data "aws_iam_policy_document" "operator" {
   statement {
     sid       = "Tables"
     resources = [aws_dynamodb_table.events.arn, aws_dynamodb_table.state.arn]
 
     actions = [
+      "dynamodb:BatchGetItem",
+      "dynamodb:BatchWriteItem",
+      "dynamodb:ConditionCheckItem",
       "dynamodb:CreateTable",
+      "dynamodb:DeleteItem",
       "dynamodb:DeleteTable",
       "dynamodb:DescribeContinuousBackups",
       "dynamodb:DescribeTable",
       "dynamodb:DescribeTimeToLive",
       "dynamodb:GetItem",
       "dynamodb:PutItem",
+      "dynamodb:Query",
       "dynamodb:UpdateContinuousBackups",
       "dynamodb:UpdateTable",
       "dynamodb:UpdateTimeToLive",

@@ -19,6 +19,6 @@ output "daemon_policy_json" {
 }
 
 output "operator_policy_json" {
-  description = "What `annals store create`, `describe` and `delete` need, and no more."
+  description = "What `annals store create`, `describe`, `delete`, `export` and `import` need, and no more."
   value       = data.aws_iam_policy_document.operator.json
 }

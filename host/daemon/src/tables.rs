@@ -93,15 +93,16 @@ impl Tables {
         Ok(tables::create(&self.0, of(partitions_count), tell).await?)
     }
 
-    /// What [`create`](Self::create) would send if nothing is there.
-    ///
-    /// # Errors
-    /// [`TablesError::Table`].
-    pub fn requests_of_create(
-        &self,
-        partitions_count: Option<NonZeroU32>,
-    ) -> Result<Vec<PlannedRequest>, TablesError> {
-        Ok(tables::requests_of_create(&self.0, of(partitions_count))?)
+    /// The region, wherever it was found.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.0.region()
+    }
+
+    /// The endpoint, wherever it was found. `None`: that of AWS in the region.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.0.endpoint()
     }
 
     /// What there is.
@@ -133,12 +134,31 @@ impl Tables {
         self.0.check_credentials().await?;
         Ok(tables::delete(&self.0, tell).await?)
     }
+}
 
-    /// What [`delete`](Self::delete) would send if both tables are there.
-    #[must_use]
-    pub fn requests_of_delete(&self) -> Vec<PlannedRequest> {
-        tables::requests_of_delete(&self.0)
-    }
+/// What [`Tables::create`] would send if nothing is there. It is made up without DynamoDB, so that
+/// neither region nor credentials are needed.
+///
+/// # Errors
+/// [`TablesError::Table`].
+pub fn requests_of_create(
+    settings: &Dynamodb,
+    partitions_count: Option<NonZeroU32>,
+) -> Result<Vec<PlannedRequest>, TablesError> {
+    let prefix = settings.prefix.as_str();
+    Ok(tables::requests_of_create(prefix, &RandomIds, of(partitions_count))?)
+}
+
+/// What [`Tables::delete`] would send if both tables are there, made up without DynamoDB.
+#[must_use]
+pub fn requests_of_delete(settings: &Dynamodb) -> Vec<PlannedRequest> {
+    tables::requests_of_delete(settings.prefix.as_str())
+}
+
+/// The command that makes the tables of these settings, as a shell reads it.
+#[must_use]
+pub fn create_command(settings: &Dynamodb) -> String {
+    tables::create_command(&options::dynamodb(settings))
 }
 
 fn of(partitions_count: Option<NonZeroU32>) -> CreateOptions {

@@ -1,4 +1,5 @@
-//! Tests of the engine over memory drivers and native guests, with paused time: one binary.
+//! Tests of the engine over memory drivers and native guests, with paused time: one binary. Where a
+//! driver can make a difference, over DynamoDB too.
 
 #![expect(
     clippy::unwrap_used,

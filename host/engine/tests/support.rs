@@ -1,7 +1,9 @@
 //! What the engine's tests share: a host over memory drivers, clocks and ids that repeat.
 
+pub(crate) mod dynamodb;
 pub(crate) mod faults;
 pub(crate) mod guest;
+pub(crate) mod logs;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -113,6 +115,7 @@ impl World {
 
 /// Runs a test on one thread with paused time, as local tasks.
 pub(crate) fn run<F: Future<Output = ()>>(test: F) {
+    logs::install();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)

@@ -121,6 +121,8 @@ struct Inner {
     turns: Arc<Semaphore>,
     events_table: String,
     state_table: String,
+    region: String,
+    endpoint: Option<String>,
 }
 
 impl DynamoClient {
@@ -158,15 +160,15 @@ impl DynamoClient {
             loader = loader.credentials_provider(credentials.clone());
         }
         let config = loader.load().await;
-        if config.region().is_none() {
-            return Err(ConnectError::NoRegion);
-        }
+        let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
         Ok(Self(Arc::new(Inner {
             sdk: Client::new(&config),
             credentials: config.credentials_provider().map(|it| Arc::new(it) as _),
             runtime: Handle::current(),
             events_table: format!("{prefix}-events"),
             state_table: format!("{prefix}-state"),
+            region,
+            endpoint: config.endpoint_url().map(str::to_owned),
             turns: Arc::new(Semaphore::new(options.operations_in_flight_max.max(1))),
             options,
             ids,
@@ -216,6 +218,27 @@ impl DynamoClient {
     #[must_use]
     pub fn state_table(&self) -> &str {
         &self.0.state_table
+    }
+
+    /// The region, wherever it was found.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.0.region
+    }
+
+    /// The endpoint, wherever it was found. `None`: that of AWS in the region.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.0.endpoint.as_deref()
+    }
+
+    /// Where DynamoDB is asked, in words that follow a name: `at http://…` or `in region …`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.endpoint() {
+            Some(endpoint) => format!("at {endpoint}"),
+            None => format!("in region {}", self.region()),
+        }
     }
 
     /// The SDK's client, to build requests with.

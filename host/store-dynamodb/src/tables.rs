@@ -29,7 +29,7 @@ pub use store_item::{
     LAYOUT_VERSION, PARTITIONS_COUNT, PARTITIONS_COUNT_MAX, StoreItem, load_store_item,
 };
 
-use crate::client::DynamoClient;
+use crate::client::{DynamoClient, DynamoOptions};
 
 /// Longest wait for a table to be made, changed or deleted. It takes seconds.
 pub const TABLE_WAIT_MAX: Duration = Duration::from_secs(600);
@@ -45,26 +45,23 @@ pub type Tell<'a> = &'a mut (dyn FnMut(&str) + Send);
 #[non_exhaustive]
 pub enum TableError {
     /// A table is not there.
-    #[error(
-        "there is no table `{table}`: make it with `annals store create --driver dynamodb --prefix \
-         {prefix}`"
-    )]
+    #[error("there is no table `{table}`: make it with `{create}`")]
     Missing {
         /// The table.
         table: String,
-        /// What its name begins with.
-        prefix: String,
+        /// The command that makes it.
+        create: String,
     },
     /// The tables are there, but what is in them was not begun.
     #[error(
         "the table `{table}` says nothing about a store, its creation was interrupted: complete it \
-         with `annals store create --driver dynamodb --prefix {prefix}`"
+         with `{create}`"
     )]
     Unfinished {
         /// The table.
         table: String,
-        /// What its name begins with.
-        prefix: String,
+        /// The command that completes it.
+        create: String,
     },
     /// There is a table of this name that is another one.
     #[error("the table `{table}` is not one of Annals: {difference}")]
@@ -94,7 +91,7 @@ pub enum TableError {
         status: String,
     },
     /// The number of partitions cannot be changed.
-    #[error("the store has {found} partitions, which cannot be changed to {wanted}")]
+    #[error("the store has {}, which cannot be changed to {wanted}", partitions_text(*found))]
     OtherPartitions {
         /// How many it has.
         found: u32,
@@ -126,9 +123,34 @@ pub enum TableError {
     Unavailable(#[source] DriverError),
 }
 
+/// `1 partition`, `2 partitions`.
+fn partitions_text(count: u32) -> String {
+    format!("{count} partition{}", if count == 1 { "" } else { "s" })
+}
+
+/// The command that makes the tables, as a shell reads it: whatever region and endpoint the settings
+/// name, wherever it is run.
+#[must_use]
+pub fn create_command(options: &DynamoOptions) -> String {
+    let variables = [
+        ("ANNALS_DYNAMODB_REGION", &options.region),
+        ("ANNALS_DYNAMODB_ENDPOINT", &options.endpoint),
+    ];
+    let set = variables.into_iter().filter_map(|(name, value)| {
+        let value = value.as_ref()?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@".contains(c);
+        if value.chars().all(is_plain) {
+            return Some(format!("{name}={value} "));
+        }
+        Some(format!("{name}='{}' ", value.replace('\'', r"'\''")))
+    });
+    let set: String = set.collect();
+    format!("{set}annals store create --driver dynamodb --prefix {}", options.prefix)
+}
+
 impl TableError {
     fn missing(client: &DynamoClient, table: &str) -> Self {
-        Self::Missing { table: table.to_owned(), prefix: client.options().prefix.clone() }
+        Self::Missing { table: table.to_owned(), create: create_command(client.options()) }
     }
 
     /// Whether whoever asked can put it right by asking otherwise, or for the tables first.

@@ -4,4 +4,5 @@ mod capacity;
 mod conformance;
 mod failures;
 mod hosts;
-mod support;
+mod identity;
+pub(crate) mod support;

@@ -104,11 +104,11 @@ async fn tables(config: &Config) -> Finding {
     };
     match checked {
         Ok(store) => {
-            let count = store.partitions_count;
-            Finding::ok(
-                "data",
-                format!("the tables of `{prefix}` hold a store of {count} partitions"),
-            )
+            let count = store.partitions_count.get();
+            let plural = if count == 1 { "" } else { "s" };
+            let text =
+                format!("the tables of `{prefix}` hold a store of {count} partition{plural}");
+            Finding::ok("data", text)
         }
         Err(error) => Finding::fail("data", error.into()),
     }

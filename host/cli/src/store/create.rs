@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use annals_daemon::tables::{Created, Tables};
+use annals_daemon::tables::{Created, Tables, requests_of_create};
 use serde::Serialize;
 
 use super::progress::Reporter;
@@ -58,9 +58,7 @@ struct Summary<'a> {
 pub(crate) fn run(args: &CreateArgs, output: &mut Output) -> Result<(), Failure> {
     let settings = args.tables.settings(output)?;
     if args.dry_run {
-        let requests = tasks::run_here(async {
-            Ok(Tables::connect(&settings).await?.requests_of_create(args.partitions)?)
-        })?;
+        let requests = requests_of_create(&settings, args.partitions)?;
         return print(&requests, output);
     }
     let mut reporter = Reporter::new(output);
@@ -91,8 +89,6 @@ pub(crate) fn run(args: &CreateArgs, output: &mut Output) -> Result<(), Failure>
     }
     let partitions = super::counted(u64::from(partitions_count), "partition");
     output.line(format_args!("they hold the store {store} with {partitions}"))?;
-    output.note(format_args!(
-        "serve it: ANNALS_STORE_DRIVER=dynamodb ANNALS_DYNAMODB_PREFIX={prefix} annals serve"
-    ));
+    output.note(format_args!("serve it: {}", args.tables.serve_command(&settings)));
     Ok(())
 }

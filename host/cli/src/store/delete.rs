@@ -1,6 +1,6 @@
 //! `annals store delete`: the end of a store on DynamoDB.
 
-use annals_daemon::tables::{Deleted, StoreDescription, Tables};
+use annals_daemon::tables::{Deleted, StoreDescription, Tables, requests_of_delete};
 use serde::Serialize;
 
 use super::consent::ConsentArgs;
@@ -47,9 +47,7 @@ struct Summary<'a> {
 pub(crate) fn run(args: &DeleteArgs, output: &mut Output) -> Result<(), Failure> {
     let settings = args.tables.settings(output)?;
     if args.dry_run {
-        let requests =
-            tasks::run_here(async { Ok(Tables::connect(&settings).await?.requests_of_delete()) })?;
-        return print(&requests, output);
+        return print(&requests_of_delete(&settings), output);
     }
     let found = tasks::run_here(async { Ok(Tables::connect(&settings).await?.describe().await?) })?;
     let mut deleted = Deleted::default();

@@ -26,44 +26,78 @@ pub(crate) struct DescribeArgs {
     tables: TableArgs,
 }
 
-/// What is said with `--output json`.
+/// Where DynamoDB was asked.
+#[derive(Debug)]
+struct Place {
+    region: String,
+    /// None: that of AWS in the region.
+    endpoint: Option<String>,
+}
+
+/// What is said with `--output json`. What there is not is left away.
 #[derive(Debug, Serialize)]
 struct Summary<'a> {
     prefix: &'a str,
+    region: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<&'a str>,
     can_be_served: bool,
-    store: Option<String>,
-    partitions_count: Option<u32>,
-    layout_version: Option<u32>,
-    events: Option<Table<'a>>,
-    state: Option<Table<'a>>,
+    #[serde(flatten)]
+    store: Option<Store>,
+    events: Table<'a>,
+    state: Table<'a>,
 }
 
-/// A table.
+/// The store in the tables.
+#[derive(Debug, Serialize)]
+struct Store {
+    store: String,
+    partitions_count: u32,
+    layout_version: u32,
+}
+
+/// A table, which may be there.
 #[derive(Debug, Serialize)]
 struct Table<'a> {
-    name: &'a str,
+    name: String,
+    exists: bool,
+    #[serde(flatten)]
+    found: Option<Found<'a>>,
+}
+
+/// A table that is there.
+#[derive(Debug, Serialize)]
+struct Found<'a> {
     status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<&'a str>,
     items_count_about: u64,
     bytes_count_about: u64,
     billing: &'a str,
     is_deletion_protected: bool,
     /// Empty: items do not expire. None: nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
     ttl_attribute: Option<&'a str>,
     /// None: nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
     is_recoverable: Option<bool>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &DescribeArgs, output: &mut Output) -> Result<(), Failure> {
     let settings = args.tables.settings(output)?;
-    let found = tasks::run_here(async { Ok(Tables::connect(&settings).await?.describe().await?) })?;
+    let (place, found) = tasks::run_here(async {
+        let tables = Tables::connect(&settings).await?;
+        let endpoint = tables.endpoint().map(str::to_owned);
+        let place = Place { region: tables.region().to_owned(), endpoint };
+        Ok((place, tables.describe().await?))
+    })?;
     let prefix = settings.prefix.as_str();
     let faults = faults(prefix, &found);
     if output.is_json() {
-        output.json(&summary(prefix, &found, &faults))?;
+        output.json(&summary(prefix, &place, &found, &faults))?;
     } else {
-        say(&found, output)?;
+        say(&place, &found, output)?;
     }
     if faults.is_empty() {
         return Ok(());
@@ -75,16 +109,23 @@ pub(crate) fn run(args: &DescribeArgs, output: &mut Output) -> Result<(), Failur
     Err(match (is_missing, has_other) {
         (_, true) => failure.with_hint("choose another prefix with `--prefix`"),
         (true, false) => failure.with_hint(format!(
-            "what is missing is made by `annals store create --driver dynamodb --prefix {prefix}`"
+            "what is missing is made by `{}`",
+            args.tables.create_command(&settings)
         )),
         (false, false) => failure,
     })
 }
 
-fn summary<'a>(prefix: &'a str, found: &'a StoreDescription, faults: &[String]) -> Summary<'a> {
-    let table = |table: &'a Option<TableDescription>| {
-        table.as_ref().map(|table| Table {
-            name: &table.name,
+fn summary<'a>(
+    prefix: &'a str,
+    place: &'a Place,
+    found: &'a StoreDescription,
+    faults: &[String],
+) -> Summary<'a> {
+    let table = |suffix: &str, table: &'a Option<TableDescription>| Table {
+        name: format!("{prefix}-{suffix}"),
+        exists: table.is_some(),
+        found: table.as_ref().map(|table| Found {
             status: &table.status,
             fault: table.fault.as_deref(),
             items_count_about: table.items_count_about,
@@ -93,16 +134,20 @@ fn summary<'a>(prefix: &'a str, found: &'a StoreDescription, faults: &[String]) 
             is_deletion_protected: table.is_deletion_protected,
             ttl_attribute: table.ttl_attribute.as_deref(),
             is_recoverable: table.is_recoverable,
-        })
+        }),
     };
     Summary {
         prefix,
+        region: &place.region,
+        endpoint: place.endpoint.as_deref(),
         can_be_served: faults.is_empty(),
-        store: found.store.map(|store| store.id.to_string()),
-        partitions_count: found.store.map(|store| store.partitions_count.get()),
-        layout_version: found.store.map(|store| store.layout_version),
-        events: table(&found.events),
-        state: table(&found.state),
+        store: found.store.map(|store| Store {
+            store: store.id.to_string(),
+            partitions_count: store.partitions_count.get(),
+            layout_version: store.layout_version,
+        }),
+        events: table("events", &found.events),
+        state: table("state", &found.state),
     }
 }
 
@@ -128,7 +173,11 @@ fn faults(prefix: &str, found: &StoreDescription) -> Vec<String> {
     faults
 }
 
-fn say(found: &StoreDescription, output: &mut Output) -> Result<(), Failure> {
+fn say(place: &Place, found: &StoreDescription, output: &mut Output) -> Result<(), Failure> {
+    match &place.endpoint {
+        Some(endpoint) => output.line(format_args!("DynamoDB at {endpoint}"))?,
+        None => output.line(format_args!("DynamoDB in region {}", place.region))?,
+    }
     if let Some(store) = &found.store {
         let partitions = counted(u64::from(store.partitions_count.get()), "partition");
         let layout = store.layout_version;

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::{Instant, sleep};
 
-use super::failure::{Attempt, Failed, read};
+use super::failure::{Attempt, Failed, Request, read};
 use super::{DynamoClient, DynamoOptions};
 
 /// Waits between attempts: doubling, "full jitter" (M. Brooker, "Exponential Backoff And Jitter",
@@ -108,10 +108,11 @@ impl DynamoClient {
         Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'static,
     {
         let turns = Arc::clone(&self.0.turns);
+        let request = Request { what, place: self.place() };
         let running = self.0.runtime.spawn(async move {
             // The semaphore is never closed. Waiting for it is no attempt: at least one follows.
             let _turn = turns.acquire_owned().await;
-            attempt_all(what, send, backoff, repeat).await
+            attempt_all(&request, send, backoff, repeat).await
         });
         running.await.unwrap_or_else(|error| {
             Err(Failed::Unknown(DriverError::with_source("a request was given up", error)))
@@ -120,7 +121,7 @@ impl DynamoClient {
 }
 
 async fn attempt_all<T, E, F, Fut>(
-    what: &'static str,
+    request: &Request,
     send: F,
     mut backoff: Backoff,
     repeat: Repeat,
@@ -132,7 +133,7 @@ where
 {
     let mut may_be_done = false;
     loop {
-        let error = match read(what, send().await) {
+        let error = match read(request, send().await) {
             Attempt::Done(done) => return Ok(done),
             Attempt::Refused(error) => return Err(Failed::Refused { error, may_be_done }),
             Attempt::Hopeless(error) if may_be_done => return Err(Failed::Unknown(error)),

@@ -36,6 +36,27 @@ impl<E> Failed<E> {
     }
 }
 
+/// A request, in words for people.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// Completes "DynamoDB did not …".
+    pub(super) what: &'static str,
+    /// Completes "no answer from DynamoDB …".
+    pub(super) place: String,
+}
+
+impl Request {
+    /// Nobody answered, for a reason that the SDK knows.
+    fn unanswered(&self, error: &(dyn Error + 'static)) -> DriverError {
+        let cause = format!("no answer from DynamoDB {}: {}", self.place, reads_as_text(error));
+        DriverError::with_source(&self.text(), Answer(cause))
+    }
+
+    fn text(&self) -> String {
+        format!("DynamoDB did not {}", self.what)
+    }
+}
+
 /// What one attempt came to.
 pub(super) enum Attempt<T, E> {
     Done(T),
@@ -82,7 +103,10 @@ const CONFUSED: [&str; 4] = [
 ];
 
 /// Reads the result of one attempt.
-pub(super) fn read<T, E>(what: &str, result: Result<T, SdkError<E, HttpResponse>>) -> Attempt<T, E>
+pub(super) fn read<T, E>(
+    request: &Request,
+    result: Result<T, SdkError<E, HttpResponse>>,
+) -> Attempt<T, E>
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
@@ -90,7 +114,7 @@ where
         Ok(done) => return Attempt::Done(done),
         Err(error) => error,
     };
-    let text = format!("DynamoDB did not {what}");
+    let text = request.text();
     match error {
         SdkError::ServiceError(failure) => {
             let status = failure.raw().status().as_u16();
@@ -112,10 +136,12 @@ where
             Attempt::Refused(Box::new(error))
         }
         SdkError::ConstructionFailure(_) => Attempt::Hopeless(cause(&text, &error)),
+        // The service, or something in between, answered what cannot be read.
+        SdkError::ResponseError(_) => Attempt::Unknown(cause(&text, &error)),
         SdkError::DispatchFailure(_) if was_never_sent(&error) => {
-            Attempt::TryAgain(cause(&text, &error))
+            Attempt::TryAgain(request.unanswered(&error))
         }
-        _ => Attempt::Unknown(cause(&text, &error)),
+        _ => Attempt::Unknown(request.unanswered(&error)),
     }
 }
 
@@ -151,7 +177,7 @@ fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// What the service answered, in words.
+/// What the service answered, or why it did not, in words.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Answer(String);

@@ -104,8 +104,13 @@ impl Shared {
         Ok(())
     }
 
+    /// Refuses to read the tables of another store.
+    fn check_store(&self) -> Result<(), ReadError> {
+        self.check_identity().map_err(ReadError::Unavailable)
+    }
+
     fn check(&self, partition: Partition) -> Result<(), ReadError> {
-        self.check_identity().map_err(ReadError::Unavailable)?;
+        self.check_store()?;
         if partition.0 < self.capabilities.partitions_count {
             Ok(())
         } else {
@@ -213,7 +218,7 @@ impl EventStore for DynamoEventStore {
         limit: usize,
         direction: Direction,
     ) -> Result<StreamPage, ReadError> {
-        self.shared.check_identity().map_err(ReadError::Unavailable)?;
+        self.shared.check_store()?;
         self.shared.read_stream_page(stream, from, limit, direction).await
     }
 
@@ -238,6 +243,7 @@ impl EventStore for DynamoEventStore {
         partition: Partition,
         after: Option<Position>,
     ) -> Result<(), ReadError> {
+        self.shared.check(partition)?;
         self.shared.news_after(partition, after).await
     }
 
@@ -246,6 +252,7 @@ impl EventStore for DynamoEventStore {
         stream: &StreamId,
         id: CommandId,
     ) -> Result<Option<RecordedCommand>, ReadError> {
+        self.shared.check_store()?;
         let wanted = [KnownId::Command(id.uuid())];
         let Some((_, place)) = self.shared.remembered(stream, &wanted, None).await? else {
             return Ok(None);
@@ -262,6 +269,7 @@ impl EventStore for DynamoEventStore {
         skip: u64,
         limit: usize,
     ) -> Result<Vec<RecordedCommand>, ReadError> {
+        self.shared.check_store()?;
         self.shared.read_command_page(stream, skip, limit).await
     }
 
@@ -281,12 +289,13 @@ impl EventStore for DynamoEventStore {
         key: &str,
         now: Timestamp,
     ) -> Result<Option<ClaimHolder>, ReadError> {
+        self.shared.check_store()?;
         let holder = claim::read(&self.shared.client, scope, key).await?;
         Ok(holder.filter(|holder| holder.expires_at.is_none_or(|expiry| expiry > now)))
     }
 
     async fn stream_info(&self, stream: &StreamId) -> Result<StreamInfo, ReadError> {
-        self.shared.check_identity().map_err(ReadError::Unavailable)?;
+        self.shared.check_store()?;
         let tail = self.shared.tail(stream).await?;
         Ok(StreamInfo {
             partition: self.shared.capabilities.partition_of(stream),
@@ -296,6 +305,7 @@ impl EventStore for DynamoEventStore {
     }
 
     async fn event_type_counts(&self) -> Result<Vec<EventTypeCount>, ReadError> {
+        self.shared.check_store()?;
         self.shared.count_event_types().await
     }
 }

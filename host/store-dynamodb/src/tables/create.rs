@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use annals_core::id::StoreId;
+use annals_core::id::{IdGenerator, StoreId};
 use annals_core::time::Timestamp;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
@@ -102,16 +102,16 @@ pub async fn create(
         return Ok(Created { store, made: created, warnings });
     }
     // Last, so that a store that is there has all of it.
-    store_item::write(client, new_store(client, options), options.now).await?;
+    store_item::write(client, new_store(client.ids(), options), options.now).await?;
     let store = super::load_store_item(client).await?;
     check_store(client, store, wanted)?;
     Ok(Created { store, made: created, warnings })
 }
 
 /// A store that is to be made.
-pub(super) fn new_store(client: &DynamoClient, options: CreateOptions) -> StoreItem {
+pub(super) fn new_store(ids: &dyn IdGenerator, options: CreateOptions) -> StoreItem {
     StoreItem {
-        id: StoreId::new(client.ids().next_uuid()),
+        id: StoreId::new(ids.next_uuid()),
         partitions_count: options.partitions_count.unwrap_or(PARTITIONS_COUNT),
         layout_version: LAYOUT_VERSION,
     }

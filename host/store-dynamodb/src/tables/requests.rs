@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
+use annals_core::id::IdGenerator;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
 use super::TableError;
 use super::create::{CreateOptions, new_store};
-use super::shape::{BOTH, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, TableShape};
+use super::shape::{BOTH, EVENTS, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, TableShape};
 use super::store_item::attributes;
-use crate::client::DynamoClient;
 
 /// A request that would be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,16 +20,17 @@ pub struct PlannedRequest {
     pub body: Value,
 }
 
-/// What [`create`](super::create()) sends when nothing is there, apart from looking and waiting.
+/// What [`create`](super::create()) sends when nothing is there, apart from looking and waiting, to
+/// tables that begin with `prefix`. Nobody is asked for it, so it needs no client.
 ///
 /// # Errors
 /// [`TableError::TooManyPartitions`].
 pub fn requests_of_create(
-    client: &DynamoClient,
+    prefix: &str,
+    ids: &dyn IdGenerator,
     options: CreateOptions,
 ) -> Result<Vec<PlannedRequest>, TableError> {
     options.check()?;
-    let prefix = client.options().prefix.as_str();
     let mut requests: Vec<_> = BOTH.iter().map(|shape| create_table(shape, prefix)).collect();
     for shape in BOTH {
         let table = shape.name(prefix);
@@ -51,8 +52,8 @@ pub fn requests_of_create(
     requests.push(PlannedRequest {
         operation: "PutItem",
         body: json!({
-            "TableName": client.events_table(),
-            "Item": as_json(&attributes(new_store(client, options), options.now)),
+            "TableName": EVENTS.name(prefix),
+            "Item": as_json(&attributes(new_store(ids, options), options.now)),
             "ConditionExpression": "attribute_not_exists(pk)",
             "ReturnConsumedCapacity": "TOTAL",
         }),
@@ -62,9 +63,9 @@ pub fn requests_of_create(
 
 /// What [`delete`](super::delete()) sends when both tables are there, apart from looking and waiting.
 #[must_use]
-pub fn requests_of_delete(client: &DynamoClient) -> Vec<PlannedRequest> {
+pub fn requests_of_delete(prefix: &str) -> Vec<PlannedRequest> {
     let requests = BOTH.into_iter().flat_map(|shape| {
-        let table = shape.name(&client.options().prefix);
+        let table = shape.name(prefix);
         let unprotected = json!({ "TableName": table, "DeletionProtectionEnabled": false });
         [
             PlannedRequest { operation: "UpdateTable", body: unprotected },

@@ -46,7 +46,7 @@ pub struct StoreItem {
 pub async fn load_store_item(client: &DynamoClient) -> Result<StoreItem, TableError> {
     let item = read(client).await?.ok_or_else(|| TableError::Unfinished {
         table: client.events_table().to_owned(),
-        prefix: client.options().prefix.clone(),
+        create: super::create_command(client.options()),
     })?;
     if item.layout_version != LAYOUT_VERSION {
         return Err(TableError::OtherLayout {

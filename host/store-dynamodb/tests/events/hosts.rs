@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use annals_core::commit::{Claim, ClaimHolder, Commit, Release};
 use annals_core::place::{ExpectedRevision, Revision};
 use annals_core::port::EventStore as _;
 use annals_core::port::event_store::AppendError;
+use annals_core::time::Timestamp;
 use annals_store_dynamodb::{DynamoEventStore, DynamoOptions};
 use tokio::time::{Instant, timeout};
 
-use super::support::{command, counted, feed, stream, stream_data};
+use super::support::{NOW, command, counted, feed, stream, stream_data};
 use crate::support::emulator::Emulator;
 use crate::support::faults::{Fault, Plan, Seen, http_with};
 
@@ -109,6 +111,48 @@ async fn six_hosts_stay_correct_while_requests_go_wrong() {
     let revisions: Vec<_> = events.iter().map(|event| event.revision).collect();
     let expected: Vec<_> = (0..48).map(Revision::new).collect();
     assert_eq!(revisions, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_hosts_that_claim_one_name_at_once_exactly_one_wins() {
+    // Guards C8 across hosts and partitions: a name that is free, that was released and that expired.
+    let (_emulator, hosts) = open_many(4, None).await;
+    let claiming = |id: &str, now: Timestamp, expires_at: Option<Timestamp>| {
+        let (scope, key) = (Arc::from("e-mail"), Arc::from("ada"));
+        let claim = Claim { scope, key, stream: stream(id), expires_at };
+        let plain = Commit { claims: vec![claim], ..counted(id, 0) };
+        Commit { recorded_at: now, ..plain }
+    };
+    let late = Timestamp::from_ms(NOW.ms() + 10_000);
+    let mut holder = None::<String>;
+    for (round, now, expires_at) in
+        [("free", NOW, None), ("released", NOW, Some(late)), ("expired", late, None)]
+    {
+        if round == "released" {
+            let stream = stream(holder.as_deref().unwrap());
+            let release = Release { scope: Arc::from("e-mail"), key: Arc::from("ada"), stream };
+            let commit = counted("releasing", 0);
+            hosts[0].append(Commit { releases: vec![release], ..commit }).await.unwrap();
+        }
+        let claims = hosts.iter().enumerate().map(|(host, store)| {
+            let (store, id) = (Arc::clone(store), format!("{round}-{host}"));
+            let commit = claiming(&id, now, expires_at);
+            tokio::spawn(async move { (id, store.append(commit).await) })
+        });
+        let (mut winners, mut told) = (Vec::new(), Vec::new());
+        for claim in claims.collect::<Vec<_>>() {
+            match timeout(DEADLINE, claim).await.unwrap().unwrap() {
+                (id, Ok(_)) => winners.push(id),
+                (_, Err(AppendError::ClaimHeld { holder, .. })) => told.push(holder),
+                (id, Err(error)) => panic!("{id} {error:?}"),
+            }
+        }
+        let [winner] = winners.as_slice() else { panic!("{round} {winners:?}") };
+        assert_eq!(told, vec![stream(winner); HOSTS - 1], "{round}");
+        let found = hosts[1].claim_holder("e-mail", "ada", now).await.unwrap();
+        assert_eq!(found, Some(ClaimHolder { stream: stream(winner), expires_at }), "{round}");
+        holder = Some(winner.clone());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

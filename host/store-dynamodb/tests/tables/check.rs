@@ -1,12 +1,15 @@
 //! What a host says at its start.
 
-use annals_store_dynamodb::TableError;
-use annals_store_dynamodb::tables::check;
+use std::sync::Arc;
+
+use annals_store_dynamodb::tables::{check, create_command};
+use annals_store_dynamodb::{DynamoOptions, TableError};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{make_other_table, make_tables, sdk};
 use crate::support::emulator::Emulator;
+use crate::support::faults::{Fault, Seen, http_with};
 
 /// Sets an attribute of the item of the store.
 async fn set(emulator: &Emulator, table: &str, name: &str, value: AttributeValue) {
@@ -38,10 +41,23 @@ async fn a_missing_table_is_named_with_the_command_that_makes_it() {
     let emulator = Emulator::start().await;
     let client = emulator.client().await;
     let refused = check(&client).await.unwrap_err();
+    let expected = format!(
+        "there is no table `annals-test-events`: make it with `ANNALS_DYNAMODB_REGION=eu-central-1 \
+         ANNALS_DYNAMODB_ENDPOINT={} annals store create --driver dynamodb --prefix annals-test`",
+        emulator.endpoint
+    );
+    assert_eq!(refused.to_string(), expected);
+}
+
+#[test]
+fn the_command_that_makes_tables_names_what_the_settings_name() {
+    // Guards the shell of whoever pastes it: region and endpoint, where the settings have some.
+    let mut options = DynamoOptions::new("shop");
+    assert_eq!(create_command(&options), "annals store create --driver dynamodb --prefix shop");
+    options.endpoint = Some("http://[::1]:8000/?a='b'&c".to_owned());
     assert_eq!(
-        refused.to_string(),
-        "there is no table `annals-test-events`: make it with `annals store create --driver \
-         dynamodb --prefix annals-test`"
+        create_command(&options),
+        r"ANNALS_DYNAMODB_ENDPOINT='http://[::1]:8000/?a='\''b'\''&c' annals store create --driver dynamodb --prefix shop"
     );
 }
 
@@ -110,9 +126,22 @@ async fn a_service_that_does_not_answer_is_told() {
     let mut options = emulator.options();
     options.endpoint = Some("http://127.0.0.1:1".to_owned());
     options.operation_wait_max = std::time::Duration::from_millis(50);
-    let client = emulator.client_with(options).await;
+    let client = emulator.client_with(options.clone()).await;
     let refused = check(&client).await.unwrap_err();
     assert!(matches!(refused, TableError::Unavailable(_)), "{refused}");
     let cause = annals_core::error::ErrorChain(&refused).to_string();
-    assert!(cause.contains("DynamoDB did not describe a table"), "{cause}");
+    let expected =
+        "DynamoDB did not describe a table: no answer from DynamoDB at http://127.0.0.1:1: ";
+    assert!(cause.contains(expected), "{cause}");
+
+    // Without an endpoint the region is named. Nothing leaves this machine.
+    options.endpoint = None;
+    options.http_client = Some(http_with(Arc::new(|_: &Seen| Fault::Refused)));
+    let client = emulator.client_with(options).await;
+    assert_eq!((client.region(), client.endpoint()), ("eu-central-1", None));
+    let refused = check(&client).await.unwrap_err();
+    let cause = annals_core::error::ErrorChain(&refused).to_string();
+    let expected =
+        "DynamoDB did not describe a table: no answer from DynamoDB in region eu-central-1: ";
+    assert!(cause.contains(expected), "{cause}");
 }

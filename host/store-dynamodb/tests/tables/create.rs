@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::config::SharedHttpClient;
 
 use super::recording::Recording;
 use super::{DEFAULTS, NOW, described, make_other_table, make_tables, sdk};
-use crate::support::emulator::Emulator;
+use crate::support::emulator::{Emulator, RandomIds};
 
 fn partitions(count: u32) -> CreateOptions {
     CreateOptions { partitions_count: NonZeroU32::new(count), now: NOW }
@@ -106,12 +106,14 @@ async fn the_number_of_partitions_cannot_be_changed() {
     let over = partitions(PARTITIONS_COUNT_MAX + 1);
     let refused = create(&client, over, &mut |_| {}).await.unwrap_err();
     assert_eq!(refused.to_string(), "1025 partitions are too many, at most 1024 are allowed");
-    let planned = requests_of_create(&client, over).unwrap_err();
+    let planned = requests_of_create("annals-test", &RandomIds, over).unwrap_err();
     assert_eq!(planned.to_string(), refused.to_string());
     assert_eq!(described(&client).await.events, None);
     create(&client, partitions(PARTITIONS_COUNT_MAX), &mut |_| {}).await.unwrap();
     let refused = create(&client, partitions(16), &mut |_| {}).await.unwrap_err();
     assert_eq!(refused.to_string(), "the store has 1024 partitions, which cannot be changed to 16");
+    let one = TableError::OtherPartitions { found: 1, wanted: 2 };
+    assert_eq!(one.to_string(), "the store has 1 partition, which cannot be changed to 2");
 }
 
 #[tokio::test]
@@ -143,7 +145,7 @@ async fn what_is_printed_is_what_is_sent() {
     let recording = Recording::over(options.http_client.take().unwrap());
     options.http_client = Some(SharedHttpClient::new(recording.clone()));
     let client = emulator.client_with(options).await;
-    let planned = requests_of_create(&client, DEFAULTS).unwrap();
+    let planned = requests_of_create("annals-test", &RandomIds, DEFAULTS).unwrap();
     let created = make_tables(&client).await;
     let mut planned: Vec<_> =
         planned.into_iter().map(|request| (request.operation.to_owned(), request.body)).collect();

@@ -18,7 +18,7 @@ async fn deletes_both_tables_and_what_was_printed_is_what_is_sent() {
     let recording = Recording::over(options.http_client.take().unwrap());
     options.http_client = Some(SharedHttpClient::new(recording.clone()));
     let client = emulator.client_with(options).await;
-    let planned: Vec<_> = requests_of_delete(&client)
+    let planned: Vec<_> = requests_of_delete("annals-test")
         .into_iter()
         .map(|request| (request.operation.to_owned(), request.body))
         .collect();

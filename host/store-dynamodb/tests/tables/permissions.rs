@@ -3,8 +3,23 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use annals_store_dynamodb::permissions::{EVENTS_ACTIONS, OPERATOR_ACTIONS, STATE_ACTIONS};
-use annals_store_dynamodb::tables::{EVENTS, PARTITION_KEY, SORT_KEY, STATE, TTL_ATTRIBUTE};
+use annals_core::place::{Partition, Revision};
+use annals_core::port::EventStore as _;
+use annals_core::port::event_store::Direction;
+use annals_store_dynamodb::permissions::{
+    CREATE_ACTIONS, DELETE_ACTIONS, DESCRIBE_ACTIONS, EVENTS_ACTIONS, EXPORT_ACTIONS,
+    OPERATOR_ACTIONS, STATE_ACTIONS,
+};
+use annals_store_dynamodb::tables::{
+    EVENTS, PARTITION_KEY, SORT_KEY, STATE, TTL_ATTRIBUTE, check, delete,
+};
+use annals_store_dynamodb::{ChunkedBlobStore, DynamoEventStore, DynamoStateStores};
+use aws_sdk_dynamodb::config::SharedHttpClient;
+
+use super::recording::Recording;
+use super::{described, make_tables};
+use crate::events::support::{counted, stream};
+use crate::support::emulator::Emulator;
 
 /// Calls in the sources, and the permissions that they need.
 const CALLS: [(&str, &str); 23] = [
@@ -72,7 +87,75 @@ fn the_permissions_are_those_of_the_requests_that_are_sent() {
     let mut state = needed("state");
     state.insert("DescribeTable");
     assert_eq!(listed(&STATE_ACTIONS), state);
-    assert_eq!(listed(&OPERATOR_ACTIONS), needed("tables"));
+    let mut operator = needed("tables");
+    operator.extend(EVENTS_ACTIONS);
+    operator.extend(STATE_ACTIONS);
+    assert_eq!(listed(&OPERATOR_ACTIONS), operator);
+}
+
+#[tokio::test]
+async fn each_tool_of_an_operator_sends_what_is_listed_for_it() {
+    // Guards roles for one tool only: what is sent in a whole life of a store.
+    let emulator = Emulator::start().await;
+    let mut options = emulator.options();
+    let recording = Recording::over(options.http_client.take().unwrap());
+    options.http_client = Some(SharedHttpClient::new(recording.clone()));
+    let client = emulator.client_with(options).await;
+    let sent = || recording.take_operations();
+    let of = |actions: &[&str]| -> BTreeSet<String> {
+        listed(actions).into_iter().map(str::to_owned).collect()
+    };
+
+    make_tables(&client).await;
+    assert_eq!(sent(), of(&CREATE_ACTIONS));
+
+    described(&client).await;
+    assert_eq!(sent(), of(&DESCRIBE_ACTIONS));
+
+    let filled = DynamoEventStore::open(emulator.client().await).await.unwrap();
+    filled.append(counted("a", 0)).await.unwrap();
+    check(&client).await.unwrap();
+    let store = DynamoEventStore::open(client.clone()).await.unwrap();
+    let states = DynamoStateStores::open(client.clone()).await.unwrap();
+    ChunkedBlobStore::open(&states).await.unwrap();
+    for partition in (0..store.capabilities().partitions_count).map(Partition) {
+        store.head(partition).await.unwrap();
+        store.read_commits(partition, 0, 100).await.unwrap();
+    }
+    let from = Revision::FIRST;
+    store.read_stream(&stream("a"), from, 1, Direction::Forwards).await.unwrap();
+    assert_eq!(sent(), of(&EXPORT_ACTIONS));
+    drop(store);
+
+    described(&client).await;
+    delete(&client, &mut |_| {}).await.unwrap();
+    assert_eq!(sent(), of(&DELETE_ACTIONS));
+
+    let all = [&CREATE_ACTIONS[..], &DELETE_ACTIONS, &DESCRIBE_ACTIONS, &EXPORT_ACTIONS];
+    assert!(all.concat().iter().all(|action| OPERATOR_ACTIONS.contains(action)));
+}
+
+#[test]
+fn the_guide_names_the_permissions_of_the_code() {
+    // Guards whoever writes a policy by hand, from the guide.
+    let guide = std::fs::read_to_string(root().join("../../docs/guide/dynamodb.md")).unwrap();
+    let row = |what: &str, actions: &[&str]| {
+        let quoted: Vec<_> = actions.iter().map(|action| format!("`{action}`")).collect();
+        format!("| {what} | {} |", quoted.join(" "))
+    };
+    let rows = [
+        row("`PREFIX-events`", &EVENTS_ACTIONS),
+        row("`create`", &CREATE_ACTIONS),
+        row("`describe`", &DESCRIBE_ACTIONS),
+        row("`delete`", &DELETE_ACTIONS),
+        row("`export`", &EXPORT_ACTIONS),
+    ];
+    for row in rows {
+        assert!(guide.lines().any(|line| line == row), "{row}");
+    }
+    let more: Vec<_> = STATE_ACTIONS.iter().filter(|it| !EVENTS_ACTIONS.contains(it)).collect();
+    assert_eq!(more, [&"BatchWriteItem"]);
+    assert!(guide.contains("| `PREFIX-state` | the same, and `BatchWriteItem` |"));
 }
 
 /// `main.tf` without spaces, and the part of it that follows `header` up to the next block.

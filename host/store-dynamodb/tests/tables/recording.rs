@@ -1,5 +1,6 @@
 //! Notes what is sent, and sends it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
@@ -23,6 +24,12 @@ pub(super) struct Recording {
 impl Recording {
     pub(super) fn over(below: SharedHttpClient) -> Self {
         Self { below, sent: Sent::default() }
+    }
+
+    /// The operations that were sent since the last call.
+    pub(super) fn take_operations(&self) -> BTreeSet<String> {
+        let sent = std::mem::take(&mut *self.sent.lock().unwrap());
+        sent.into_iter().map(|(operation, _)| operation).collect()
     }
 
     /// What was sent, apart from requests that only look.
