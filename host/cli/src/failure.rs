@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     Yours,
     /// Ours, or the machine's.
     Ours,
+    /// Nobody's: it was asked to end.
+    Interrupted,
 }
 
 impl Fault {
@@ -25,6 +27,8 @@ impl Fault {
         match self {
             Self::Yours => ExitCode::from(1),
             Self::Ours => ExitCode::from(2),
+            // As shells say it of a program that Ctrl-C ended.
+            Self::Interrupted => ExitCode::from(130),
         }
     }
 }
@@ -58,6 +62,11 @@ impl Failure {
     /// Nobody reads the output any more, which is fine: nothing is said.
     pub(crate) fn nobody_reads() -> Self {
         Self::yours("")
+    }
+
+    /// Ctrl-C.
+    pub(crate) fn interrupted() -> Self {
+        Self { message: "interrupted".to_owned(), hint: None, fault: Fault::Interrupted }
     }
 
     /// Adds what to do next.

@@ -141,14 +141,6 @@ fn failed(error: &ToolError) -> Failure {
     }
 }
 
-/// Where a store is, for people.
-fn place_of(config: &Config) -> String {
-    match config.store.driver {
-        StoreDriver::Dynamodb => format!("the tables `{}-…`", config.dynamodb.prefix.as_str()),
-        StoreDriver::Local | StoreDriver::Memory => format!("`{}`", config.store.data.display()),
-    }
-}
-
 /// A path as a shell reads it.
 fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();

@@ -15,6 +15,19 @@ pub(crate) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T
     done
 }
 
+/// As [`run`], and Ctrl-C ends it where it is, with a hint.
+pub(crate) fn run_until_interrupted<T>(
+    hint: &str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    run(async {
+        tokio::select! {
+            done = work => done,
+            Ok(()) = tokio::signal::ctrl_c() => Err(Failure::interrupted().with_hint(hint)),
+        }
+    })
+}
+
 /// Runs `work` on this thread: enough for a request or two.
 pub(crate) fn run_here<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build();

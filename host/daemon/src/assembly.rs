@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals_core::durability::DurabilityLost;
-use annals_core::port::GuestRuntime;
+use annals_core::port::{GuestRuntime, StateStores};
 use annals_core::time::Clock;
 use annals_engine::{Engine, Ports};
 use annals_runtime::{CompileCacheOptions, RuntimeOptions, WasmtimeRuntime};
@@ -17,6 +17,7 @@ use crate::config::{Config, StoreDriver};
 use crate::error::StartError;
 use crate::ids::random_key;
 use crate::stores::Stores;
+use crate::transfer::Mark;
 use crate::{RandomIds, SystemClock, options};
 
 /// An engine and everything it needs, without a network.
@@ -36,6 +37,7 @@ impl Assembly {
     /// [`StartError`].
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let stores = Stores::open(config).await?;
+        refuse_a_half_import(&*stores.states).await?;
         let bus = bus::open(config, stores.events.store_id()).await?;
         let hearing = stores.remote.map(|store| Hearing::start(&*bus, store));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -107,12 +109,23 @@ impl Stopped {
     }
 }
 
-/// A runtime without a compile cache, to look at components.
+async fn refuse_a_half_import(states: &dyn StateStores) -> Result<(), StartError> {
+    let mark = Mark::open(states).await.map_err(StartError::State)?;
+    match mark.source().await.map_err(StartError::State)? {
+        Some(source_store) => Err(StartError::HalfImported { source_store }),
+        None => Ok(()),
+    }
+}
+
+/// A runtime to look at components; with a folder, it keeps there what it compiled.
 ///
 /// # Errors
 /// [`StartError::Runtime`].
-pub fn inspector(config: &Config) -> Result<Arc<dyn GuestRuntime>, StartError> {
-    runtime(config, None, Arc::new(SystemClock))
+pub fn inspector(
+    config: &Config,
+    cache: Option<&Path>,
+) -> Result<Arc<dyn GuestRuntime>, StartError> {
+    runtime(config, cache, Arc::new(SystemClock))
 }
 
 fn runtime(

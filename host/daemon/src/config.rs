@@ -102,6 +102,25 @@ impl Config {
         self.areas_mut().into_iter().find(|known| known.name() == area)?.set(key, text)
     }
 
+    /// Where the store is, for people.
+    #[must_use]
+    pub fn store_place(&self) -> String {
+        let dynamodb = &self.dynamodb;
+        match self.store.driver {
+            StoreDriver::Local => format!("`{}`", self.store.data.display()),
+            StoreDriver::Memory => "memory".to_owned(),
+            StoreDriver::Dynamodb => {
+                let prefix = dynamodb.prefix.as_str();
+                let at = match (&dynamodb.endpoint, &dynamodb.region) {
+                    (Some(endpoint), _) => format!(" at {}", endpoint.as_str()),
+                    (None, Some(region)) => format!(" in {}", region.as_str()),
+                    (None, None) => String::new(),
+                };
+                format!("the tables `{prefix}-…`{at}")
+            }
+        }
+    }
+
     /// What is in force, as an `annals.toml`.
     #[must_use]
     pub fn to_toml(&self) -> String {

@@ -59,6 +59,12 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// It holds a part of an export, and nobody would notice.
+    #[error("the store holds a part of the export of {source_store}: its import has not ended")]
+    HalfImported {
+        /// The store that was exported, as the export names it.
+        source_store: String,
+    },
     /// Opening the stores ended early.
     #[error("opening the stores ended early")]
     Interrupted {
@@ -89,6 +95,11 @@ impl StartError {
                 "check the address, the region and the credentials: docs/guide/dynamodb.md says \
                  where they come from",
             ),
+            Self::HalfImported { .. } => Some(
+                "run the same `annals store import` again until it says that the store was read \
+                 again; or, if the rest of the export is lost, accept what is there with \
+                 `annals store import FILE --accept-partial`",
+            ),
             Self::Redis(_) | Self::Certificates { .. } => {
                 Some("correct the area `[redis]` of the configuration")
             }
@@ -109,6 +120,7 @@ impl StartError {
             Self::PublicAddress { .. }
             | Self::Listen { .. }
             | Self::Dynamodb(_)
+            | Self::HalfImported { .. }
             | Self::Redis(_)
             | Self::Certificates { .. } => true,
             Self::Tables(error) => error.is_the_users(),

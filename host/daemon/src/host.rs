@@ -49,7 +49,8 @@ impl Host {
             request_wait_max: config.server.request_wait_max,
         };
         let server = Server::start(listener, router, limits)?;
-        info!(address = %server.address(), "serving");
+        let store = assembly.engine().store().store_id();
+        info!(address = %server.address(), %store, place = config.store_place(), "serving");
         Ok(Self { assembly, server, lifecycle, limits: config.shutdown.clone() })
     }
 

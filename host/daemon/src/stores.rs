@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use annals_core::id::{IdGenerator as _, StoreId};
+use annals_core::port::state_store::StateError;
 use annals_core::port::{BlobStore, EventStore, StateStores};
 use annals_store_dynamodb::{
     ChunkedBlobStore, DynamoClient, DynamoEventStore, DynamoStateStores, tables,
@@ -12,6 +13,7 @@ use annals_store_memory::{MemoryBlobStore, MemoryEventStore, MemoryStateStores};
 
 use crate::config::{Config, Store, StoreDriver};
 use crate::error::StartError;
+use crate::transfer::Mark;
 use crate::{RandomIds, options};
 
 /// Everything that is kept.
@@ -88,6 +90,18 @@ pub struct OpenStores {
     pub events: Arc<dyn EventStore>,
     /// Where plugin bytes are kept.
     pub blobs: Arc<dyn BlobStore>,
+    /// Where views and the host's own notes are kept.
+    pub states: Arc<dyn StateStores>,
+}
+
+impl OpenStores {
+    /// Lets a daemon serve the store although an import into it has not ended.
+    ///
+    /// # Errors
+    /// As a [commit](annals_core::port::StateStore::commit).
+    pub async fn accept_half_import(&self) -> Result<(), StateError> {
+        Mark::open(&*self.states).await?.end().await
+    }
 }
 
 /// Opens the stores that the configuration chooses, for tools that need no engine. `None` when there is
@@ -107,6 +121,6 @@ pub async fn open_stores(
     if is_local && when_absent == WhenAbsent::Leave && !has_store {
         return Ok(None);
     }
-    let Stores { events, blobs, .. } = Stores::open(config).await?;
-    Ok(Some(OpenStores { events, blobs }))
+    let Stores { events, blobs, states, .. } = Stores::open(config).await?;
+    Ok(Some(OpenStores { events, blobs, states }))
 }

@@ -112,6 +112,15 @@ pub enum InstallError {
     /// Its bytes cannot be kept.
     #[error("the component cannot be kept")]
     Blob(#[source] BlobError),
+    /// The registry says that it is installed, and its bytes are not there.
+    #[error(
+        "its component `{digest}` is not in this store: install it again, or put the component where \
+         the others are"
+    )]
+    Absent {
+        /// Content of the component.
+        digest: Digest,
+    },
     /// The log does not take the event.
     #[error("the installation cannot be recorded")]
     Record(#[source] AppendError),
@@ -224,7 +233,7 @@ impl Registry {
     ) -> Result<(), InstallError> {
         let digest = installed.digest;
         let bytes = self.ports.blobs.get(digest).await.map_err(InstallError::Blob)?;
-        let bytes = bytes.ok_or(InstallError::Blob(BlobError::Damaged { digest }))?;
+        let bytes = bytes.ok_or(InstallError::Absent { digest })?;
         let plugin = self.load(bytes).await?;
         let prepared = self.prepare(plugin, installed.installed_at).await?;
         self.activate(catalog, prepared, generation);
@@ -407,6 +416,7 @@ impl InstallError {
         matches!(
             self,
             Self::Blob(BlobError::Unavailable(_))
+                | Self::Absent { .. }
                 | Self::Projection(ProjectionError::View { .. } | ProjectionError::Start { .. })
         )
     }

@@ -213,6 +213,13 @@ fn a_cut_off_or_broken_export_is_imported_as_far_as_it_goes_and_then_on() {
          store\n\nhint: take the whole file, or export again, and run the same command again: it \
          goes on where it ended\n"
     );
+    // Nobody works on what is not all there.
+    let refused = format!("error: {HALF}\n\nhint: {WHEN_HALF}\n");
+    let serve = ["serve", "--data", "new", "--listen", "127.0.0.1:0"];
+    let refusal = say_in(folder, &serve).failed(1);
+    // Before it come lines of the log.
+    let refusal_text = refusal.find("error: ").and_then(|at| refusal.get(at..));
+    assert_eq!(without_store(refusal_text.unwrap_or_default()), refused);
     let mut broken = lines.clone();
     broken[6] = "{\"specversion\": 1}";
     std::fs::write(folder.join("broken"), broken.join("\n")).unwrap();
@@ -229,6 +236,72 @@ fn a_cut_off_or_broken_export_is_imported_as_far_as_it_goes_and_then_on() {
     assert_eq!(imported["sha256"], exported["sha256"]);
     copy_plugins(&data, &folder.join("new"));
     assert_eq!(everything(&folder.join("new")), everything(&data));
+}
+
+/// What a daemon says of half an import.
+const HALF: &str = "the store holds a part of the export of STORE: its import has not ended";
+const WHEN_HALF: &str = "run the same `annals store import` again until it says that the store was \
+                         read again; or, if the rest of the export is lost, accept what is there with \
+                         `annals store import FILE --accept-partial`";
+
+/// A text with the id of a store replaced.
+fn without_store(text: &str) -> String {
+    let Some((before, id)) = text.split_once("urn:uuid:") else { return text.to_owned() };
+    let rest = id.get(36..).unwrap_or_default();
+    format!("{before}STORE{rest}")
+}
+
+#[test]
+fn half_an_import_is_served_when_somebody_accepts_it() {
+    // Guards those who have lost the rest of an export: what is there is theirs, if they say so.
+    let (folder, data) = folder();
+    with_history(&data);
+    let folder = folder.path();
+    let text = say_in(folder, &["store", "export", "--data", "data"]).ok();
+    let half = text.lines().take(6).collect::<Vec<_>>().join("\n");
+    std::fs::write(folder.join("half"), format!("{half}\n")).unwrap();
+    let plugins = ["--plugins", "data/plugins"];
+    let import = ["store", "import", "half", "--data", "new"];
+    let failed = say_in(folder, &[&import[..], &plugins].concat()).failed(1);
+    assert!(failed.contains("the export ends early"), "{failed}");
+    let accepted = say_in(folder, &[&import[..], &["--accept-partial"]].concat()).failed(1);
+    let warning = "warning: the import did not come to its end; a daemon may serve what is there\n";
+    assert!(accepted.starts_with(warning), "{accepted}");
+    run(async {
+        let daemon = Daemon::start(&folder.join("new"));
+        daemon.account("a9", "open-account", OPEN).await.ok();
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
+#[test]
+fn an_import_that_is_interrupted_says_how_to_go_on() {
+    // Guards Ctrl-C: whoever presses it is told that nothing is lost, and what to do.
+    let (folder, data) = folder();
+    with_history(&data);
+    let folder = folder.path();
+    let text = say_in(folder, &["store", "export", "--data", "data"]).ok();
+    let mut command = annals();
+    command.args(["store", "import", "-", "--data", "new"]).current_dir(folder);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, &text.as_bytes()[..text.len() / 2]).unwrap();
+    // It listens to Ctrl-C before it makes the folder.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !folder.join("new/log").exists() {
+        assert!(std::time::Instant::now() < deadline, "the import did not begin");
+        std::thread::yield_now();
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let said = Said::of(child.wait_with_output().unwrap());
+    assert_eq!(
+        said.failed(130),
+        "error: interrupted\n\nhint: run the same command again: it goes on where it ended. Until it \
+         has ended, no daemon serves the store\n"
+    );
+    drop(stdin);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use annals_core::port::EventStore;
@@ -12,8 +13,8 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWrite;
 
-use super::progress::{Reporter, of_transfer};
-use super::{FolderArgs, place_of, unopened};
+use super::progress::{Reporter, Transfer};
+use super::{FolderArgs, unopened};
 use crate::failure::{Failure, Fault};
 use crate::output::Output;
 use crate::tasks;
@@ -26,14 +27,18 @@ Each line is a CloudEvent 1.0 in its JSON format. The last line has a digest of 
 file that was cut off or changed is recognised. Plugins are not part of an export, only which were
 installed: keep the folder `plugins`.
 
-The daemon must be stopped. Nothing is changed, except that an unfinished end of the log, after a
-crash, is cut as at every start.
+The daemon of a data folder must be stopped. Nothing is changed, except that an unfinished end of the
+log, after a crash, is cut as at every start. On DynamoDB daemons may go on: the export holds every
+commit that was there when it began.
+
+To move a store, import the export into another one, of whatever driver: through a file, or a pipe.
 
 Examples:
   annals store export --data annals-data --to export.ndjson
   annals store export --data annals-data --to export.ndjson --overwrite
   annals store export --data annals-data | gzip > export.ndjson.gz
   annals store export --config dynamodb.toml --to export.ndjson
+  annals store export --data annals-data | annals store import - --config dynamodb.toml
   annals store export --data annals-data | jq 'select(.subject == \"account/a1\")'")]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
@@ -71,7 +76,7 @@ pub(crate) fn run(args: &ExportArgs, output: &mut Output) -> Result<(), Failure>
     let exported = tasks::run(async {
         let stores = open_stores(&config, WhenAbsent::Leave).await;
         let stores = stores.map_err(|error| unopened(error, WHEN_IN_USE))?.ok_or_else(|| {
-            Failure::yours(format!("there is no store in {}", place_of(&config)))
+            Failure::yours(format!("there is no store in {}", config.store_place()))
                 .with_hint("name the data folder of a daemon with `--data`")
         })?;
         let exported = match file {
@@ -106,7 +111,7 @@ impl ExportArgs {
         let unfinished =
             NamedTempFile::with_prefix_in(".annals-export-", folder).map_err(unwritten)?;
         let mut to = tokio::fs::File::from_std(unfinished.reopen().map_err(unwritten)?);
-        let exported = write(store, &mut to, output).await?;
+        let exported = write(store, &mut to, Reporter::new(output)).await?;
         to.sync_all().await.map_err(unwritten)?;
         let renamed = if self.overwrite {
             unfinished.persist(file).map(drop)
@@ -126,24 +131,34 @@ impl ExportArgs {
 async fn to_stdout(store: &dyn EventStore, output: &mut Output) -> Result<Exported, Failure> {
     let stdout = io::stdout().as_fd().try_clone_to_owned();
     let stdout = stdout.map_err(|error| Failure::ours(format!("no standard output: {error}")))?;
-    let mut to = tokio::fs::File::from_std(File::from(stdout));
-    write(store, &mut to, output).await
+    let stdout = File::from(stdout);
+    let is_pipe = stdout.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo());
+    let mut to = tokio::fs::File::from_std(stdout);
+    // Two lines of progress, of both ends of a pipe, would overwrite each other.
+    let reporter = if is_pipe { Reporter::hidden(output) } else { Reporter::new(output) };
+    write(store, &mut to, reporter).await
 }
 
 async fn write(
     store: &dyn EventStore,
     to: &mut (dyn AsyncWrite + Send + Unpin),
-    output: &mut Output,
+    mut reporter: Reporter<'_>,
 ) -> Result<Exported, Failure> {
-    let mut reporter = Reporter::new(output);
-    let mut tell = |progress| reporter.tell(|| of_transfer(progress, None));
+    let mut transfer = Transfer::new(None);
+    let mut tell = |progress| transfer.tell(progress, &mut reporter);
     let exported = export(store, to, &mut tell).await;
     exported.map_err(|error| match error {
         ExportError::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             Failure::nobody_reads()
         }
         ExportError::Write(_) => Failure::of(Fault::Yours, &error),
-        error => Failure::of(Fault::Ours, &error),
+        error => {
+            let failure = Failure::of(Fault::Ours, &error);
+            match error.hint() {
+                Some(hint) => failure.with_hint(hint),
+                None => failure,
+            }
+        }
     })
 }
 

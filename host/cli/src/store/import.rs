@@ -13,8 +13,8 @@ use annals_daemon::{Config, OpenStores, WhenAbsent, open_stores};
 use bytes::Bytes;
 use tokio::io::{AsyncBufRead, BufReader};
 
-use super::progress::{Reporter, of_transfer};
-use super::{FolderArgs, counted, place_of, unopened};
+use super::progress::{Reporter, Transfer};
+use super::{FolderArgs, counted, unopened};
 use crate::failure::{Failure, Fault};
 use crate::output::Output;
 use crate::tasks;
@@ -28,13 +28,17 @@ again, it goes on where it ended. Revisions, times, ids, commands and claims are
 that was exported, and so are positions if the numbers of partitions are the same. At the end the
 store is read again and compared with the export. The daemon must be stopped.
 
+Until the import has ended, no daemon serves the store. If the rest of an export is lost for good, run
+it with `--accept-partial`: it fails as before, and what is there may be served.
+
 Plugins are not part of an export: take them along with `--plugins`, or install them again. Views are
 built anew by themselves.
 
 Examples:
   annals store import export.ndjson --data new-data --plugins annals-data/plugins
   gunzip --stdout export.ndjson.gz | annals store import - --data new-data
-  annals store import export.ndjson --config dynamodb.toml --plugins annals-data/plugins")]
+  annals store import export.ndjson --config dynamodb.toml --plugins annals-data/plugins
+  annals store export --data annals-data | annals store import - --config dynamodb.toml")]
 pub(crate) struct ImportArgs {
     /// The export, or `-` for standard input
     #[arg(value_name = "FILE")]
@@ -46,7 +50,15 @@ pub(crate) struct ImportArgs {
     /// Take along the plugins in this folder: `plugins` of the old data folder
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
+
+    /// Let a daemon serve what is there, even if the import does not come to its end
+    #[arg(long)]
+    accept_partial: bool,
 }
+
+/// What to do when an import is interrupted.
+const WHEN_INTERRUPTED: &str = "run the same command again: it goes on where it ended. Until it has \
+                                ended, no daemon serves the store";
 
 /// What to do about a folder that is in use.
 const WHEN_IN_USE: &str = "stop the daemon, with Ctrl-C or SIGTERM, or import into a new folder";
@@ -61,7 +73,7 @@ const PLUGIN_REGISTRY: &str = "$plugins/registry";
 pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> Result<(), Failure> {
     let config = args.folder.config(output)?;
     let is_stdin = args.from.as_os_str() == "-";
-    let imported = tasks::run(async {
+    let imported = tasks::run_until_interrupted(WHEN_INTERRUPTED, async {
         if is_stdin {
             let stdin = std::io::stdin().as_fd().try_clone_to_owned();
             let stdin =
@@ -75,7 +87,8 @@ pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> Result<(), Failure>
         let bytes_total = file.metadata().await.map_err(unread)?.len();
         let mut from = BufReader::with_capacity(READ_BYTES, file);
         args.import(&mut from, Some(bytes_total), &config, output).await
-    })?;
+    });
+    let imported = imported?;
     if output.is_json() {
         return output.json(&imported);
     }
@@ -88,7 +101,7 @@ pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> Result<(), Failure>
     };
     output.line(format_args!(
         "imported {commits} commits with {events} events into {}{found}",
-        place_of(&config)
+        config.store_place()
     ))?;
     let partitions_count = u32::try_from(export.partitions.len()).unwrap_or(u32::MAX);
     if partitions_count == *store_partitions_count {
@@ -96,7 +109,8 @@ pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> Result<(), Failure>
     }
     output.line(format_args!(
         "the store was read again and has the same in every stream; positions are others, in \
-         {store_partitions_count} partitions instead of {partitions_count}"
+         {} instead of {partitions_count}",
+        counted(u64::from(*store_partitions_count), "partition")
     ))?;
     if *times_moved_count > 0 {
         output.line(format_args!(
@@ -125,9 +139,15 @@ impl ImportArgs {
             output.note(format!("took {count} plugins along"));
         }
         let mut reporter = Reporter::new(output);
-        let mut tell = |progress| reporter.tell(|| of_transfer(progress, bytes_total));
-        let imported = file.import_into(&*stores.events, &mut tell).await;
+        let mut transfer = Transfer::new(bytes_total);
+        let mut tell = |progress| transfer.tell(progress, &mut reporter);
+        let imported = file.import_into(&*stores.events, &*stores.states, &mut tell).await;
         drop(reporter);
+        if imported.is_err() && self.accept_partial {
+            let accepted = stores.accept_half_import().await;
+            accepted.map_err(|error| Failure::of(Fault::Ours, &error))?;
+            output.warning("the import did not come to its end; a daemon may serve what is there");
+        }
         let imported = imported.map_err(failed)?;
         let needs_plugins =
             has_plugins(&*stores.events).await.map_err(|error| Failure::of(Fault::Ours, &error))?;

@@ -33,6 +33,11 @@ impl<'a> Reporter<'a> {
         Self { output, is_seen, said_at: Instant::now(), is_shown: false }
     }
 
+    /// Shows nothing: whoever reads what is written shows how far that is.
+    pub(super) fn hidden(output: &'a mut Output) -> Self {
+        Self { output, is_seen: false, said_at: Instant::now(), is_shown: false }
+    }
+
     /// Shows it, if somebody looks and the last time is long ago.
     pub(super) fn tell(&mut self, line: impl FnOnce() -> String) {
         if self.is_seen && self.said_at.elapsed() >= EVERY {
@@ -51,9 +56,35 @@ impl Drop for Reporter<'_> {
     }
 }
 
-/// How far an export or import is. `bytes_total` is the size of the export that is read, where that is
-/// known.
-pub(super) fn of_transfer(progress: transfer::Progress, bytes_total: Option<u64>) -> String {
+/// How far an export or import is, and how fast.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    /// The size of the export that is read, where that is known.
+    bytes_total: Option<u64>,
+    step: Option<(transfer::Step, Instant)>,
+}
+
+impl Transfer {
+    pub(super) fn new(bytes_total: Option<u64>) -> Self {
+        Self { bytes_total, step: None }
+    }
+
+    /// What to show. Must be told every progress, for the time at which a step begins.
+    pub(super) fn tell(&mut self, progress: transfer::Progress, reporter: &mut Reporter<'_>) {
+        let began = match self.step {
+            Some((step, began)) if step == progress.step => began,
+            _ => Instant::now(),
+        };
+        self.step = Some((progress.step, began));
+        reporter.tell(|| of_transfer(progress, self.bytes_total, began.elapsed()));
+    }
+}
+
+fn of_transfer(
+    progress: transfer::Progress,
+    bytes_total: Option<u64>,
+    elapsed: Duration,
+) -> String {
     let transfer::Progress { step, commits_count, commits_total, events_count, bytes_count } =
         progress;
     let verb = match step {
@@ -65,7 +96,11 @@ pub(super) fn of_transfer(progress: transfer::Progress, bytes_total: Option<u64>
     let of_commits = commits_total.map(|total| bar(commits_count, total));
     let bar = of_commits.or_else(|| bytes_total.map(|total| bar(bytes_count, total)));
     let bar = bar.unwrap_or_default();
-    format!("{bar}{verb} {commits} commits, {events} events, {}", bytes(bytes_count))
+    let per_second =
+        u128::from(commits_count).saturating_mul(1_000).checked_div(elapsed.as_millis());
+    let rate = per_second.map(|rate| thousands(u64::try_from(rate).unwrap_or(u64::MAX)));
+    let rate = rate.map(|rate| format!(" ({rate}/s)")).unwrap_or_default();
+    format!("{bar}{verb} {commits} commits{rate}, {events} events, {}", bytes(bytes_count))
 }
 
 /// How far a tool is that goes through files; `verb` says what it did with them.
@@ -103,16 +138,17 @@ mod tests {
             events_count: 23_456,
             bytes_count: 3 << 20,
         };
-        let text = "imported 12 345 commits, 23 456 events, 3.0 MiB";
-        assert_eq!(of_transfer(progress, None), text);
+        let seconds = Duration::from_secs;
+        let text = "imported 12 345 commits (2 469/s), 23 456 events, 3.0 MiB";
+        assert_eq!(of_transfer(progress, None, seconds(5)), text);
         let text = "[=====               ]  25 % imported 12 345 commits, 23 456 events, 3.0 MiB";
-        assert_eq!(of_transfer(progress, Some(12 << 20)), text);
-        let text = "verified 12 345 commits, 23 456 events, 3.0 MiB";
+        assert_eq!(of_transfer(progress, Some(12 << 20), seconds(0)), text);
+        let text = "verified 12 345 commits (12/s), 23 456 events, 3.0 MiB";
         let verifying = transfer::Progress { step: transfer::Step::Verifying, ..progress };
-        assert_eq!(of_transfer(verifying, Some(0)), text);
-        let of_commits = transfer::Progress { commits_total: Some(24_690), ..progress };
-        let text = "[==========          ]  50 % imported 12 345 commits, 23 456 events, 3.0 MiB";
-        assert_eq!(of_transfer(of_commits, Some(12 << 20)), text);
+        assert_eq!(of_transfer(verifying, Some(0), seconds(1_000)), text);
+        let half = transfer::Progress { commits_total: Some(24_690), ..verifying };
+        let text = "[==========          ]  50 % verified 12 345 commits, 23 456 events, 3.0 MiB";
+        assert_eq!(of_transfer(half, Some(12 << 20), seconds(0)), text);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use annals_core::port::event_store::AppendError;
 use annals_core::time::Timestamp;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
+use tokio::task::unconstrained;
 
 use super::content::fingerprint;
 use super::count::index_of;
@@ -156,8 +157,11 @@ impl<'a> Appender<'a> {
         let gathered = |index: usize| commits.get(index).map(|pending| &pending.gathered);
         let appends = indexes.iter().filter_map(|index| gathered(*index));
         // Polled in the order in which they were put in: the store is called in the order of the run.
-        let mut appends: FuturesOrdered<_> =
-            appends.map(|it| self.store.append(it.recorded.commit.clone())).collect();
+        // Tokio would interrupt a task that takes many turns, and what is interrupted comes to the
+        // store behind what follows it.
+        let mut appends: FuturesOrdered<_> = appends
+            .map(|it| unconstrained(self.store.append(it.recorded.commit.clone())))
+            .collect();
         let (mut failed, mut moved) = (Vec::new(), None);
         for index in indexes.iter().copied() {
             let Some(outcome) = appends.next().await else { break };

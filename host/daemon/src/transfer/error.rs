@@ -7,6 +7,7 @@ use annals_core::durability::DurabilityLost;
 use annals_core::id::Digest;
 use annals_core::place::Partition;
 use annals_core::port::event_store::{AppendError, ReadError};
+use annals_core::port::state_store::StateError;
 
 use super::file::LINE_BYTES_MAX;
 
@@ -66,6 +67,9 @@ pub enum ImportError {
     /// The first line is not that of an export.
     #[error("this is not an export of annals")]
     NotAnExport(#[source] LineFault),
+    /// It cannot be noted that an import is under way. Nothing was appended, or everything.
+    #[error("the store does not take the note that an import is under way")]
+    Mark(#[source] StateError),
     /// It was written by a version that came later.
     #[error("the export has format {format}, and this version of annals reads format {known}")]
     UnknownFormat {
@@ -235,7 +239,12 @@ impl ImportError {
                   remembers it: import into a store of the same kind"
                     .to_owned()
             }
-            Self::Lost(_) => format!("look at the disk, {GO_ON}"),
+            Self::Refused { source: AppendError::ClaimHeld { .. }, .. } => format!(
+                "clocks of hosts differed when the name went from one stream to another; move the \
+                 lines of this commit, with all that follow of its partition, behind those of the \
+                 commit that releases the name, {GO_ON}"
+            ),
+            Self::Mark(_) | Self::Lost(_) => format!("look at the disk, {GO_ON}"),
             _ => return None,
         };
         Some(hint)
@@ -249,6 +258,7 @@ impl ImportError {
             Self::Moved { .. }
                 | Self::Read(_)
                 | Self::Lost(_)
+                | Self::Mark(_)
                 | Self::NotTheSame { .. }
                 | Self::OtherTotals { .. }
                 | Self::OtherContents { .. }

@@ -5,7 +5,7 @@
 //!        └─ the next wave is read while the one before is appended             verify.rs ◄┘
 //! ```
 
-use annals_core::port::EventStore;
+use annals_core::port::{EventStore, StateStores};
 use annals_core::time::Timestamp;
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use super::append::Appender;
 use super::content::Contents;
 use super::error::{ImportError, LineFault};
 use super::file::ExportFile;
+use super::mark::Mark;
 use super::reading::Reading;
 use super::route::{Pending, Places, Route};
 use super::run::{IN_FLIGHT_COMMITS_MAX, Run, in_flight_bytes_max};
@@ -46,13 +47,18 @@ impl ExportFile<'_> {
     /// are the same if it has as many partitions. If not, each commit goes to the partition of its
     /// stream, and a time may be moved forward to that of a commit before.
     ///
+    /// From the first append to the end of the comparison there is a note in `states` that keeps a
+    /// daemon from serving the store.
+    ///
     /// # Errors
     /// Each variant of [`ImportError`]. What was appended before is durable.
     pub async fn import_into(
         mut self,
         store: &dyn EventStore,
+        states: &dyn StateStores,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Imported, ImportError> {
+        let mark = Mark::open(states).await.map_err(ImportError::Mark)?;
         let route = Route::new(self.partitions_count(), store.capabilities());
         let source = self.source().to_owned();
         let targets = Targets::look(store, route.places).await?;
@@ -60,6 +66,8 @@ impl ExportFile<'_> {
         let limits = (bytes_max, targets.found_counts());
         let mut import = Import {
             store,
+            mark: &mark,
+            is_marked: false,
             route,
             targets: Some(targets),
             held: Vec::new(),
@@ -82,6 +90,8 @@ impl ExportFile<'_> {
                 verify_contents(store, &import.source, &import.contents, progress).await?;
             }
         }
+        // Also if the export was changed: all of it is there.
+        mark.end().await.map_err(ImportError::Mark)?;
         let actual = self.sha256();
         if foot.sha256 != actual {
             return Err(ImportError::Changed { told: foot.sha256, actual });
@@ -105,6 +115,8 @@ impl ExportFile<'_> {
 /// An import under way.
 struct Import<'a> {
     store: &'a dyn EventStore,
+    mark: &'a Mark,
+    is_marked: bool,
     source: String,
     route: Route,
     /// What is in the store already, until all of it was met in the export. Before that nothing is
@@ -216,6 +228,10 @@ impl Import<'_> {
     async fn append_run(&mut self, run: Run) -> Result<(), ImportError> {
         if run.commits.is_empty() {
             return Ok(());
+        }
+        if !self.is_marked {
+            self.mark.begin(&self.source).await.map_err(ImportError::Mark)?;
+            self.is_marked = true;
         }
         let times = self.appender.append(&run).await?;
         for (pending, recorded_at) in run.commits.iter().zip(times) {

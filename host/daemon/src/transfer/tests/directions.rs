@@ -1,14 +1,18 @@
 //! From any number of partitions to any other.
 
-use annals_core::commit::RecordedCommit;
+use annals_core::commit::{Accepted, Commit, RecordedCommit};
 use annals_core::event::NewEvent;
 use annals_core::place::{ExpectedRevision, Partition, Revision};
 use annals_core::port::EventStore as _;
+use annals_core::port::event_store::AppendError;
+use annals_store_memory::MemoryEventStore;
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
 
 use super::hooked::{Hook, Hooked};
 use super::random::{History, partitioned};
 use super::same::{all_commits, assert_same, commits_count};
-use super::support::{at, exported, import};
+use super::support::{at, exported, import, note};
 
 /// Numbers of partitions.
 const COUNTS: [u32; 4] = [1, 3, 4, 16];
@@ -119,5 +123,38 @@ async fn what_a_store_gives_back_otherwise_is_found_whatever_its_partitions() {
                 }
             }
         }
+    }
+}
+
+/// Lets appends pass a queue with room for all of them, as a driver with a writer of its own does.
+#[derive(Debug)]
+struct Queued(Semaphore);
+
+#[async_trait]
+impl Hook for Queued {
+    async fn append(
+        &self,
+        store: &MemoryEventStore,
+        commit: Commit,
+    ) -> Result<Accepted, AppendError> {
+        let _turn = self.0.acquire().await.unwrap();
+        store.append(commit).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_flight_at_once_comes_to_a_queue_in_order() {
+    // Guards positions and times: tokio interrupts a task that takes many turns, and what is polled
+    // again later must not be behind what follows it.
+    let store = partitioned(1, 2);
+    for number in 0..2_500 {
+        let mut commit = note(b"{}", number);
+        commit.streams[0].stream = format!("note/n{number}").parse().unwrap();
+        store.append(commit).await.unwrap();
+    }
+    let (text, _) = exported(&store).await;
+    for to in [2, 3] {
+        let queued = Hooked { store: partitioned(2, to), hook: Queued(Semaphore::new(2_000)) };
+        assert_eq!(import(&text, &queued).await.unwrap().times_moved_count, 0);
     }
 }

@@ -16,7 +16,7 @@ use annals_core::port::event_store::{
 };
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
-use annals_store_memory::MemoryEventStore;
+use annals_store_memory::{MemoryEventStore, MemoryStateStores};
 use async_trait::async_trait;
 
 use super::support::{commits, empty_store, exported, import, note, with_new_end};
@@ -332,7 +332,9 @@ async fn progress_is_told_on_the_way_and_ends_at_the_whole() {
     let mut from = text.as_slice();
     let other = empty_store(2);
     let file = ExportFile::open(&mut from).await.unwrap();
-    file.import_into(&other, &mut |progress| told.push(progress)).await.unwrap();
+    file.import_into(&other, &MemoryStateStores::new(), &mut |progress| told.push(progress))
+        .await
+        .unwrap();
     let counts = |step| {
         let of_step = told.iter().filter(move |progress| progress.step == step);
         of_step.map(|progress| progress.commits_count).collect::<Vec<_>>()

@@ -10,7 +10,7 @@ use annals_core::place::{ExpectedRevision, Partition, Revision};
 use annals_core::port::EventStore;
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
-use annals_store_memory::MemoryEventStore;
+use annals_store_memory::{MemoryEventStore, MemoryStateStores};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -212,7 +212,10 @@ pub(super) async fn import(
     store: &dyn EventStore,
 ) -> Result<Imported, ImportError> {
     let mut text = text.as_ref();
-    ExportFile::open(&mut text).await?.import_into(store, &mut |_| {}).await
+    ExportFile::open(&mut text)
+        .await?
+        .import_into(store, &MemoryStateStores::new(), &mut |_| {})
+        .await
 }
 
 /// The same export with its last line made anew, as if it had been written so.
