@@ -16,3 +16,5 @@ mod registry;
 mod relay;
 mod snapshots;
 mod support;
+mod swaps;
+mod versions;
