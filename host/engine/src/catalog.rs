@@ -1,14 +1,15 @@
 //! The active plugins in the shape the hot path needs: names already resolved to indexes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use annals_core::event::{RecordedEvent, SchemaVersion};
 use annals_core::id::Digest;
 use annals_core::name::{CommandName, EventType, PluginName};
 use annals_core::plugin::Description;
-use annals_core::port::guest::GuestPlugin;
+use annals_core::port::guest::{AggregateGuest, GuestFailure, GuestPlugin};
 use jsonschema::Validator;
+use tokio::sync::watch;
 
 /// One active version of an aggregate.
 #[derive(Debug)]
@@ -16,8 +17,10 @@ pub(crate) struct ActiveAggregate {
     pub(crate) plugin: Arc<dyn GuestPlugin>,
     pub(crate) description: Arc<Description>,
     pub(crate) digest: Digest,
-    /// Counts activations; the largest of a name is the newest.
+    /// Counts activations of all plugins, rolling back included; the largest of a name is the newest.
     pub(crate) generation: u64,
+    /// Sandboxes made before the version was activated, so that its first commands do not wait.
+    fresh: Mutex<Vec<Box<dyn AggregateGuest>>>,
     commands: HashMap<CommandName, u32>,
     events: EventIndexes,
     // Made on the first malformed command of a type; `None` inside: the schema is not usable.
@@ -25,7 +28,11 @@ pub(crate) struct ActiveAggregate {
 }
 
 impl ActiveAggregate {
-    pub(crate) fn new(plugin: Arc<dyn GuestPlugin>, generation: u64) -> Self {
+    pub(crate) fn new(
+        plugin: Arc<dyn GuestPlugin>,
+        generation: u64,
+        fresh: Vec<Box<dyn AggregateGuest>>,
+    ) -> Self {
         let description = Arc::clone(plugin.description());
         let names = description.commands.iter().map(|command| command.name.clone());
         Self {
@@ -36,7 +43,14 @@ impl ActiveAggregate {
             plugin,
             description,
             generation,
+            fresh: Mutex::new(fresh),
         }
+    }
+
+    /// A fresh sandbox: one that was made before, or a new one.
+    pub(crate) fn guest(&self) -> Result<Box<dyn AggregateGuest>, GuestFailure> {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        fresh.map_or_else(|| self.plugin.aggregate(), Ok)
     }
 
     pub(crate) fn command_index(&self, name: &CommandName) -> Option<u32> {
@@ -83,23 +97,45 @@ impl EventIndexes {
 }
 
 /// The active aggregates by name.
-#[derive(Debug, Default)]
-pub(crate) struct Catalog(RwLock<HashMap<PluginName, Arc<ActiveAggregate>>>);
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    active: RwLock<HashMap<PluginName, Arc<ActiveAggregate>>>,
+    /// Sent after each change of `active`.
+    changes: watch::Sender<()>,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self { active: RwLock::default(), changes: watch::Sender::new(()) }
+    }
+}
 
 impl Catalog {
     pub(crate) fn get(&self, name: &PluginName) -> Option<Arc<ActiveAggregate>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
+        self.active.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
     pub(crate) fn names(&self) -> Vec<PluginName> {
-        let active = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
         let mut names: Vec<_> = active.keys().cloned().collect();
         names.sort();
         names
     }
 
     pub(crate) fn activate(&self, aggregate: ActiveAggregate) {
-        let mut active = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
         active.insert(aggregate.description.name.clone(), Arc::new(aggregate));
+        drop(active);
+        self.changes.send_replace(());
+    }
+
+    pub(crate) fn remove(&self, name: &PluginName) {
+        self.active.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.changes.send_replace(());
+    }
+
+    /// Hears of every change from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 }

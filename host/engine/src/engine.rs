@@ -23,7 +23,8 @@ use crate::catalog::{ActiveAggregate, Catalog};
 use crate::command::{CommandError, CommandOutcome, CommandRequest};
 use crate::options::EngineOptions;
 use crate::plugins::{
-    Follower, InstallError, InstallOutcome, PluginStatus, Registry, RegistryPorts, RestoreError,
+    Activation, Follower, HistoryPage, InstallError, InstallOutcome, InstallRequest, PluginStatus,
+    Registry, RegistryPorts, Removal, RemoveRequest, RestoreError, RollBackRequest,
 };
 use crate::projection::{Projection, ProjectionPorts, Tables};
 use crate::relay::{Relay, RelayPorts, RelayProgress};
@@ -261,10 +262,55 @@ impl Engine {
         bytes: Bytes,
         principal: Option<Arc<str>>,
     ) -> Result<(InstallOutcome, PluginStatus), InstallError> {
-        if self.is_stopping.load(Ordering::Relaxed) {
-            return Err(InstallError::Stopping);
-        }
-        self.registry.install(&self.context.catalog, name, bytes, principal).await
+        let request = InstallRequest { name: name.cloned(), bytes, principal, force: None };
+        self.install_by(request).await.map(|done| (done.outcome, done.plugin))
+    }
+
+    /// The same, with everything that can be said about it; returns what changed as well.
+    ///
+    /// # Errors
+    /// Each variant of [`InstallError`].
+    pub async fn install_by(&self, request: InstallRequest) -> Result<Activation, InstallError> {
+        self.check_running()?;
+        self.registry.install(&self.context.catalog, request).await
+    }
+
+    /// Activates a version of a plugin again that is kept, between two commands as installing does.
+    ///
+    /// # Errors
+    /// Each variant of [`InstallError`].
+    pub async fn roll_back(&self, request: RollBackRequest) -> Result<Activation, InstallError> {
+        self.check_running()?;
+        self.registry.roll_back(&self.context.catalog, request).await
+    }
+
+    /// Removes a plugin: its commands are of an unknown aggregate from then on, its view is not served.
+    /// Its events and its versions stay.
+    ///
+    /// # Errors
+    /// Each variant of [`InstallError`].
+    pub async fn remove(&self, request: RemoveRequest) -> Result<Removal, InstallError> {
+        self.check_running()?;
+        self.registry.remove(&self.context.catalog, request).await
+    }
+
+    /// At most `limit` entries of what happened to a plugin, newest first, from `from` on (inclusive);
+    /// `None`: nothing of this name was ever installed.
+    ///
+    /// # Errors
+    /// Each variant of [`RestoreError`].
+    pub async fn plugin_history(
+        &self,
+        name: &PluginName,
+        from: Option<Revision>,
+        limit: usize,
+    ) -> Result<Option<HistoryPage>, RestoreError> {
+        self.registry.history(name, from, limit).await
+    }
+
+    fn check_running(&self) -> Result<(), InstallError> {
+        let is_stopping = self.is_stopping.load(Ordering::Relaxed);
+        if is_stopping { Err(InstallError::Stopping) } else { Ok(()) }
     }
 
     /// The installed plugins, in order of name.

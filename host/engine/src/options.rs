@@ -51,6 +51,9 @@ pub struct EngineOptions {
     pub relay_retry_wait: Duration,
     /// Longest wait after the bus or the feed failed.
     pub relay_retry_wait_max: Duration,
+    /// Most versions of a plugin that are kept, the active one among them. Installing deletes the bytes
+    /// of those whose last activation is longest ago.
+    pub versions_kept: NonZeroUsize,
     /// Where shards, runners and the relay run.
     pub placement: Placement,
 }
@@ -79,6 +82,7 @@ impl Default for EngineOptions {
             relay_check_every: Duration::from_secs(5),
             relay_retry_wait: Duration::from_millis(100),
             relay_retry_wait_max: Duration::from_secs(10),
+            versions_kept: NonZeroUsize::MIN.saturating_add(4),
             placement: Placement::Threads,
         }
     }

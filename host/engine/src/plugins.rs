@@ -1,72 +1,57 @@
-//! Which plugins are installed and active. Plugins are data: installing and activating are events in
-//! the stream `$plugins/registry`, the bytes are blobs, so a restart finds the same state.
+//! Which plugins are installed and active. Plugins are data: installing, rolling back and removing are
+//! events in the stream `$plugins/registry`, the bytes are blobs, so a restart finds the same state.
 //!
-//! `log.rs` has the events and their fold; this file starts what they say, and `follow.rs` does so
-//! while other hosts install.
+//! ```text
+//! install.rs, remove.rs ──► log.rs ──► registered.rs ──► this file
+//! what operators want       events     their fold        starts and ends what it says
+//!      │ gate.rs              ▲
+//!      │ changes.rs           └── follow.rs: while other hosts do the same
+//! ```
+//! `status.rs` has what operators see, `history.rs` what happened.
 
+mod changes;
 mod follow;
+mod gate;
+mod history;
+mod install;
 mod log;
+mod registered;
+mod remove;
+mod schema;
+mod status;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use annals_core::error::DriverError;
 use annals_core::id::Digest;
 use annals_core::name::PluginName;
-use annals_core::place::ActualRevision;
 use annals_core::plugin::{Description, PluginKind};
 use annals_core::port::blob_store::BlobError;
-use annals_core::port::event_store::{AppendError, ReadError};
-use annals_core::port::guest::{GuestPlugin, LoadError};
+use annals_core::port::event_store::{AppendError, Direction, ReadError};
+use annals_core::port::guest::{AggregateGuest, GuestPlugin, LoadError};
+use annals_core::port::state_store::StateError;
 use annals_core::port::{BlobStore, EventStore, GuestRuntime};
 use annals_core::time::{Clock, Timestamp};
 use bytes::Bytes;
-use serde::Serialize;
 use tokio::sync::Mutex;
 use tracing::{error, info};
 
 use crate::catalog::{ActiveAggregate, Catalog};
-use crate::projection::{Progress, Projection, ProjectionError, ProjectionPorts};
-use log::Installed;
+use crate::projection::{Projection, ProjectionError, ProjectionPorts};
+use registered::{Entry, Registered, Version};
+
+pub use changes::{Change, ChangeKind, Difference, MessageKind};
+pub use gate::UnreadableEvents;
+pub use status::{
+    Activation, BadForceReason, FORCE_REASON_BYTES_MAX, ForceReason, HistoryEntry, HistoryEvent,
+    HistoryPage, InstallOutcome, InstallRequest, PluginStatus, PluginVersion, Removal,
+    RemoveRequest, RollBackRequest,
+};
 
 pub(crate) use follow::Follower;
 
-/// An installed plugin, as operators see it.
-#[derive(Debug, Clone, Serialize)]
-pub struct PluginStatus {
-    /// What it says of itself.
-    pub description: Arc<Description>,
-    /// Its kind.
-    pub kind: PluginKind,
-    /// Content of its component.
-    pub digest: Digest,
-    /// Size of its component.
-    pub component_bytes: usize,
-    /// The contract version it was built for.
-    pub contract_version: String,
-    /// What it imports.
-    pub imports: Vec<String>,
-    /// Whether it answers named questions.
-    pub has_queries: bool,
-    /// When it was installed.
-    pub installed_at: Timestamp,
-    /// Projection: how far it is.
-    pub progress: Option<Progress>,
-}
-
-/// What installing did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InstallOutcome {
-    /// The first version of this name.
-    Installed,
-    /// Took over from another version.
-    Upgraded,
-    /// Was active already; nothing happened.
-    Unchanged,
-}
-
-/// Why a plugin was not installed. Nothing changed.
+/// Why a plugin was not installed, rolled back or removed. Nothing changed, unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
@@ -103,6 +88,50 @@ pub enum InstallError {
     /// What is installed already cannot be found out.
     #[error(transparent)]
     Registry(#[from] RestoreError),
+    /// What is recorded would not be readable.
+    #[error(
+        "version {version} of `{name}` does not read {}; let it declare these shapes again, or install \
+         an upcaster for them",
+        gate::list(unreadable)
+    )]
+    UnreadableHistory {
+        /// The plugin.
+        name: PluginName,
+        /// The version that was to be active.
+        version: String,
+        /// What it does not read, in order of category, type and schema version.
+        unreadable: Vec<UnreadableEvents>,
+    },
+    /// What is recorded cannot be counted.
+    #[error("what is recorded cannot be counted")]
+    History(#[source] ReadError),
+    /// Nothing of this name is installed.
+    #[error("there is no plugin `{name}`")]
+    UnknownPlugin {
+        /// The name.
+        name: PluginName,
+        /// What is installed, in order of name.
+        known: Vec<PluginName>,
+    },
+    /// There is no version to go back to.
+    #[error("no earlier version of `{name}` is kept")]
+    NoVersionBefore {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// The version asked for is not kept.
+    #[error("version {} of `{name}` is not kept", digest.short())]
+    VersionNotKept {
+        /// The plugin.
+        name: PluginName,
+        /// Content of the version's component.
+        digest: Digest,
+        /// The versions that are kept, the newest activation first.
+        kept: Vec<Digest>,
+    },
+    /// The plugin was removed, and its views are there or not; removing it again is safe.
+    #[error("the views cannot be deleted")]
+    View(#[source] StateError),
     /// Other hosts kept installing plugins first.
     #[error("other hosts installed plugins {attempts} times in a row; install it again")]
     Contended {
@@ -162,6 +191,8 @@ pub(crate) struct RegistryPorts {
 pub(crate) struct Registry {
     ports: RegistryPorts,
     active: RwLock<BTreeMap<PluginName, Active>>,
+    // Written only while `installing` is held. Never held across an await.
+    registered: RwLock<Registered>,
     /// Held while a plugin is installed or started: one at a time, in the order of the log.
     installing: Mutex<Installing>,
 }
@@ -171,10 +202,8 @@ pub(crate) struct Registry {
 struct Installing {
     /// Counts activations.
     generation: u64,
-    /// Where the registry's stream ended when it was read last.
-    revision: ActualRevision,
-    /// What is installed and did not start here, for a reason that may pass.
-    waiting: BTreeMap<PluginName, Installed>,
+    /// What may not be here as the registry says: it did not start, for a reason that may pass.
+    waiting: BTreeSet<PluginName>,
 }
 
 /// How often an installation is tried again when other hosts install at the same time.
@@ -183,13 +212,24 @@ const INSTALL_ATTEMPTS_MAX: u32 = 5;
 #[derive(Debug)]
 struct Active {
     plugin: Arc<dyn GuestPlugin>,
-    installed_at: Timestamp,
     projection: Option<Arc<Projection>>,
+}
+
+/// A version that can be made active at once.
+struct Prepared {
+    active: Active,
+    /// Aggregate: sandboxes for its first commands.
+    fresh: Vec<Box<dyn AggregateGuest>>,
 }
 
 impl Registry {
     pub(crate) fn new(ports: RegistryPorts) -> Self {
-        Self { ports, active: RwLock::default(), installing: Mutex::default() }
+        Self {
+            ports,
+            active: RwLock::default(),
+            registered: RwLock::default(),
+            installing: Mutex::default(),
+        }
     }
 
     /// Starts what the registry's stream says is active and is not yet here. One plugin that does not
@@ -205,110 +245,58 @@ impl Registry {
         catalog: &Catalog,
         installing: &mut Installing,
     ) -> Result<(), RestoreError> {
-        let (news, revision) = log::read(&*self.ports.store, installing.revision).await?;
-        installing.revision = revision;
-        installing.waiting.extend(news);
-        for (name, installed) in std::mem::take(&mut installing.waiting) {
-            if self.is_active(&name, installed.digest) {
+        installing.waiting.extend(self.read_news().await?);
+        for name in std::mem::take(&mut installing.waiting) {
+            let wanted = self.registered().active(&name).map(|version| version.digest);
+            let Some(digest) = wanted else {
+                self.deactivate(catalog, &name).await;
+                continue;
+            };
+            if self.is_active(&name, digest) {
                 continue;
             }
-            installing.generation += 1;
-            let started = self.start(catalog, &installed, installing.generation).await;
+            let started = self.start(catalog, installing, (&name, digest)).await;
             let Err(error) = started else { continue };
             let may_pass = error.may_pass();
             let error = annals_core::error::ErrorChain(&error).to_string();
             error!(plugin = %name, error, may_pass, "plugin does not start");
             if may_pass {
-                installing.waiting.insert(name, installed);
+                installing.waiting.insert(name);
             }
         }
         Ok(())
     }
 
+    /// Adds up what the registry's stream has since it was read last; returns whose plugins changed.
+    async fn read_news(&self) -> Result<BTreeSet<PluginName>, RestoreError> {
+        let mut from = self.registered().revision.next();
+        let mut changed = BTreeSet::new();
+        loop {
+            let page = log::read(&*self.ports.store, from, Direction::Forwards).await?;
+            changed.extend(self.registered_mut().apply(&page.events)?);
+            match page.next {
+                Some(next) => from = next,
+                None => return Ok(changed),
+            }
+        }
+    }
+
     async fn start(
         &self,
         catalog: &Catalog,
-        installed: &Installed,
-        generation: u64,
+        installing: &mut Installing,
+        (name, digest): (&PluginName, Digest),
     ) -> Result<(), InstallError> {
-        let digest = installed.digest;
-        let bytes = self.ports.blobs.get(digest).await.map_err(InstallError::Blob)?;
-        let bytes = bytes.ok_or(InstallError::Absent { digest })?;
-        let plugin = self.load(bytes).await?;
-        let prepared = self.prepare(plugin, installed.installed_at).await?;
-        self.activate(catalog, prepared, generation);
-        info!(plugin = %installed.name, digest = %digest.short(), "plugin started");
+        let plugin = self.load_kept(digest).await?;
+        let prepared = self.prepare(plugin).await?;
+        self.activate(catalog, prepared, installing);
+        info!(plugin = %name, digest = %digest.short(), "plugin started");
         Ok(())
     }
 
     fn is_active(&self, name: &PluginName, digest: Digest) -> bool {
         let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
         active.get(name).is_some_and(|active| active.plugin.inspection().digest == digest)
-    }
-
-    /// Checks, compiles and activates a plugin, and records it.
-    pub(crate) async fn install(
-        &self,
-        catalog: &Catalog,
-        name: Option<&PluginName>,
-        bytes: Bytes,
-        principal: Option<Arc<str>>,
-    ) -> Result<(InstallOutcome, PluginStatus), InstallError> {
-        let plugin = self.load(bytes.clone()).await?;
-        let described = plugin.description().name.clone();
-        if let Some(asked) = name.filter(|asked| **asked != described) {
-            return Err(InstallError::OtherName { asked: asked.clone(), described });
-        }
-        let mut installing = self.installing.lock().await;
-        for _ in 0..INSTALL_ATTEMPTS_MAX {
-            // What another host has installed decides what this installation is.
-            self.follow(catalog, &mut installing).await?;
-            let outcome = self.outcome_of_installing(&*plugin)?;
-            if outcome != InstallOutcome::Unchanged {
-                self.ports.blobs.put(bytes.clone()).await.map_err(InstallError::Blob)?;
-                let recorded =
-                    self.record(catalog, &plugin, &mut installing, principal.clone()).await?;
-                if !recorded {
-                    continue;
-                }
-            }
-            let status = self.status(&described).ok_or(InstallError::Stopping)?;
-            return Ok((outcome, status));
-        }
-        Err(InstallError::Contended { attempts: INSTALL_ATTEMPTS_MAX })
-    }
-
-    /// Records an installation and activates it; returns whether it did, or another host recorded
-    /// one first.
-    async fn record(
-        &self,
-        catalog: &Catalog,
-        plugin: &Arc<dyn GuestPlugin>,
-        installing: &mut Installing,
-        principal: Option<Arc<str>>,
-    ) -> Result<bool, InstallError> {
-        let now = self.ports.clock.now();
-        let event = Installed::of(&**plugin, now);
-        // Started before it is recorded: a projection that cannot start is not installed. Active
-        // after it is recorded: what serves is in the log.
-        let prepared = self.prepare(Arc::clone(plugin), now).await?;
-        let store = &*self.ports.store;
-        match log::append(store, &event, installing.revision, principal).await {
-            Ok(Some(revision)) => installing.revision = revision,
-            Ok(None) => {
-                prepared.request_stop();
-                return Ok(false);
-            }
-            Err(error) => {
-                prepared.request_stop();
-                return Err(error);
-            }
-        }
-        installing.generation += 1;
-        installing.waiting.remove(&event.name);
-        self.activate(catalog, prepared, installing.generation);
-        info!(plugin = %event.name, digest = %event.digest.short(), "plugin installed");
-        Ok(true)
     }
 
     fn outcome_of_installing(
@@ -341,11 +329,13 @@ impl Registry {
         Ok(loaded.map_err(|_| LoadError::Compile { cause })??)
     }
 
-    async fn prepare(
-        &self,
-        plugin: Arc<dyn GuestPlugin>,
-        installed_at: Timestamp,
-    ) -> Result<Active, InstallError> {
+    /// Loads a version that is kept.
+    async fn load_kept(&self, digest: Digest) -> Result<Arc<dyn GuestPlugin>, InstallError> {
+        let bytes = self.ports.blobs.get(digest).await.map_err(InstallError::Blob)?;
+        self.load(bytes.ok_or(InstallError::Absent { digest })?).await
+    }
+
+    async fn prepare(&self, plugin: Arc<dyn GuestPlugin>) -> Result<Prepared, InstallError> {
         let projection = match plugin.inspection().kind {
             PluginKind::Projection => {
                 let ports = self.ports.projections.clone();
@@ -354,21 +344,65 @@ impl Registry {
             PluginKind::Aggregate => None,
             kind => return Err(InstallError::UnsupportedKind { kind }),
         };
-        Ok(Active { plugin, installed_at, projection })
+        let takes_over = self.active_description(&plugin.description().name).is_some();
+        let fresh = if takes_over { self.sandboxes(&plugin).await } else { Vec::new() };
+        Ok(Prepared { active: Active { plugin, projection }, fresh })
     }
 
-    fn activate(&self, catalog: &Catalog, prepared: Active, generation: u64) {
-        let name = prepared.plugin.description().name.clone();
-        if prepared.projection.is_none() {
-            catalog.activate(ActiveAggregate::new(Arc::clone(&prepared.plugin), generation));
+    /// A sandbox per shard, made before the version takes over, so that no command waits for it.
+    async fn sandboxes(&self, plugin: &Arc<dyn GuestPlugin>) -> Vec<Box<dyn AggregateGuest>> {
+        if plugin.inspection().kind != PluginKind::Aggregate {
+            return Vec::new();
+        }
+        let shards_count = self.ports.projections.options.shards_count.get();
+        let plugin = Arc::clone(plugin);
+        // One that does not start is told by the shard that needs it.
+        let make = move || (0..shards_count).map_while(|_| plugin.aggregate().ok()).collect();
+        tokio::task::spawn_blocking(make).await.unwrap_or_default()
+    }
+
+    fn activate(&self, catalog: &Catalog, prepared: Prepared, installing: &mut Installing) {
+        installing.generation += 1;
+        let Prepared { active: next, fresh } = prepared;
+        let name = next.plugin.description().name.clone();
+        if next.projection.is_none() {
+            let plugin = Arc::clone(&next.plugin);
+            catalog.activate(ActiveAggregate::new(plugin, installing.generation, fresh));
+        } else {
+            // The name may have been an aggregate's before that was removed.
+            catalog.remove(&name);
         }
         let before = {
             let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
-            active.insert(name, prepared)
+            active.insert(name, next)
         };
         if let Some(before) = before {
             before.request_stop();
         }
+    }
+
+    fn registered(&self) -> RwLockReadGuard<'_, Registered> {
+        self.registered.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn registered_mut(&self) -> RwLockWriteGuard<'_, Registered> {
+        self.registered.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_active(&self, name: &PluginName) -> Option<Active> {
+        self.active.write().unwrap_or_else(PoisonError::into_inner).remove(name)
+    }
+
+    fn active_description(&self, name: &PluginName) -> Option<Arc<Description>> {
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        active.get(name).map(|active| Arc::clone(active.plugin.description()))
+    }
+
+    /// What the version of this content calls itself, if it is kept.
+    fn version_of(&self, name: &PluginName, digest: Digest) -> Option<String> {
+        let registered = self.registered();
+        let mut versions = registered.get(name)?.versions().iter();
+        versions.find(|version| version.digest == digest).map(|version| version.version.clone())
     }
 
     pub(crate) fn projection(&self, name: &PluginName) -> Option<Arc<Projection>> {
@@ -383,13 +417,15 @@ impl Registry {
     }
 
     pub(crate) fn statuses(&self) -> Vec<PluginStatus> {
+        let registered = self.registered();
         let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
-        active.values().map(Active::status).collect()
+        active.iter().map(|(name, active)| active.status(registered.get(name))).collect()
     }
 
     pub(crate) fn status(&self, name: &PluginName) -> Option<PluginStatus> {
+        let registered = self.registered();
         let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
-        active.get(name).map(Active::status)
+        active.get(name).map(|active| active.status(registered.get(name)))
     }
 
     /// Ends every projection after its batch.
@@ -429,8 +465,19 @@ impl Active {
         }
     }
 
-    fn status(&self) -> PluginStatus {
+    fn status(&self, entry: Option<&Entry>) -> PluginStatus {
         let inspection = self.plugin.inspection();
+        let versions = entry.map_or(&[][..], Entry::versions);
+        let this = versions.iter().find(|version| version.digest == inspection.digest);
+        let shown = |version: &Version| PluginVersion {
+            version: version.version.clone(),
+            digest: version.digest,
+            component_bytes: version.component_bytes,
+            installed_at: version.installed_at,
+            installed_by: version.installed_by.clone(),
+            activated_at: version.activated_at,
+            is_active: version.digest == inspection.digest,
+        };
         PluginStatus {
             description: Arc::clone(self.plugin.description()),
             kind: inspection.kind,
@@ -439,7 +486,12 @@ impl Active {
             contract_version: inspection.contract_version.clone(),
             imports: inspection.imports.clone(),
             has_queries: inspection.has_queries,
-            installed_at: self.installed_at,
+            // It is active since the registry says so.
+            installed_at: this.map_or_else(Timestamp::default, |version| version.installed_at),
+            installed_by: this.and_then(|version| version.installed_by.clone()),
+            activated_at: this.map_or_else(Timestamp::default, |version| version.activated_at),
+            force_reason: this.and_then(|version| version.force_reason.clone()),
+            versions: versions.iter().rev().map(shown).collect(),
             progress: self.projection.as_ref().map(|p| p.progress.borrow().clone()),
         }
     }

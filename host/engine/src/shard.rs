@@ -2,7 +2,8 @@
 //! one stream at a time, different streams side by side.
 //!
 //! `run.rs` is the loop and the queues, `decide.rs` one command from id to reply, `load.rs` how an
-//! entity becomes resident, `sandbox.rs` the guest with its residents. A guest is called only
+//! entity becomes resident, `sandbox.rs` the guest with its residents, `versions.rs` which version of a
+//! plugin runs what. A guest is called only
 //! synchronously, so nothing of it is held across an `.await`; whatever was awaited, the resident
 //! may be gone afterwards and is loaded again.
 
@@ -13,6 +14,7 @@ mod load;
 #[expect(clippy::future_not_send, reason = "the tasks of a shard stay on its thread")]
 mod run;
 mod sandbox;
+mod versions;
 
 pub(crate) use load::read_error;
 

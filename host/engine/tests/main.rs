@@ -17,3 +17,5 @@ mod registry;
 mod relay;
 mod snapshots;
 mod support;
+mod swaps;
+mod versions;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use annals_core::plugin::PluginKind;
 use annals_engine::Engine;
 use annals_engine::command::CommandError;
-use annals_engine::plugins::{InstallError, InstallOutcome};
+use annals_engine::plugins::{ForceReason, InstallError, InstallOutcome, InstallRequest};
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
@@ -76,11 +76,14 @@ fn what_cannot_run_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_version_that_does_not_read_the_history_says_so() {
-    // Guards the text an author sees: which event, where, which version.
+    // Guards the text an author sees after an installation by force: which event, where, which version.
     run(async {
         let engine = World::new().start_with_tally().await;
         add(&engine, "a", 2).await.unwrap();
-        engine.install(None, tally_with_other_events("2.0.0"), None).await.unwrap();
+        let force = Some(ForceReason::new("to see the text").unwrap());
+        let bytes = tally_with_other_events("2.0.0");
+        let request = InstallRequest { bytes, force, ..InstallRequest::default() };
+        engine.install_by(request).await.unwrap();
         let error = add(&engine, "a", 2).await.unwrap_err();
         assert!(matches!(error, CommandError::UnreadableEvent { .. }));
         assert_eq!(

@@ -14,7 +14,7 @@ use annals_core::error::DriverError;
 use annals_core::id::Digest;
 use annals_core::limits::ROW_BYTES_MAX;
 use annals_core::port::blob_store::BlobError;
-use annals_core::port::state_store::{RowKey, StateCommit, StateError, StateSpace, StateWrite};
+use annals_core::port::state_store::{KeyRange, RowKey, StateCommit, StateError, StateSpace, StateWrite};
 use annals_core::port::{BlobStore, StateStore, StateStores};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -29,6 +29,9 @@ const CHUNKS_AT_ONCE: usize = 4;
 
 /// Chunks that are read by one lookup: 4 MiB.
 const CHUNKS_PER_READ: u32 = 16;
+
+/// Chunks that are found and removed at once; reading them takes 4 MiB.
+const CHUNKS_PER_REMOVAL: usize = 16;
 
 /// How often a chunk is written again of which nobody knows whether it is there.
 const REPEATS_MAX: usize = 3;
@@ -58,8 +61,17 @@ impl ChunkedBlobStore {
     /// Writes a row. To write it again does no harm, as its key says what is in it.
     async fn write(&self, key: Bytes, value: Bytes) -> Result<(), BlobError> {
         let row = RowKey { table: Arc::from(TABLE), key };
-        let commit =
-            StateCommit { conditions: Vec::new(), writes: vec![StateWrite::Put(row, value)] };
+        self.commit(vec![StateWrite::Put(row, value)]).await
+    }
+
+    /// Removes rows, which may be done again.
+    async fn delete(&self, keys: impl Iterator<Item = Bytes> + Send) -> Result<(), BlobError> {
+        let row = |key| StateWrite::Delete(RowKey { table: Arc::from(TABLE), key });
+        self.commit(keys.map(row).collect()).await
+    }
+
+    async fn commit(&self, writes: Vec<StateWrite>) -> Result<(), BlobError> {
+        let commit = StateCommit { conditions: Vec::new(), writes };
         let mut repeats_count = 0;
         loop {
             match self.state.commit(commit.clone()).await {
@@ -158,6 +170,22 @@ impl BlobStore for ChunkedBlobStore {
             Ok(Some(bytes))
         } else {
             Err(BlobError::Damaged { digest })
+        }
+    }
+
+    async fn remove(&self, digest: Digest) -> Result<(), BlobError> {
+        // The head first: without it nothing is there, and what a crash leaves is found by its keys.
+        self.delete(std::iter::once(Bytes::copy_from_slice(digest.as_bytes()))).await?;
+        loop {
+            let range = KeyRange::prefix(digest.as_bytes());
+            let rows = self.state.scan(TABLE, range, CHUNKS_PER_REMOVAL).await;
+            let rows = rows.map_err(|error| unavailable("failed to find parts of a blob", error))?;
+            // A head that is there by now is of whoever put the bytes again meanwhile.
+            let is_put_again = rows.iter().any(|row| row.key.len() == digest.as_bytes().len());
+            if rows.is_empty() || is_put_again {
+                return Ok(());
+            }
+            self.delete(rows.into_iter().map(|row| row.key)).await?;
         }
     }
 }

@@ -54,6 +54,11 @@ impl BlobStore for LocalBlobStore {
         let folder = self.folder.clone();
         run_blocking(move || get(&folder, digest)).await
     }
+
+    async fn remove(&self, digest: Digest) -> Result<(), BlobError> {
+        let folder = self.folder.clone();
+        run_blocking(move || remove(&folder, digest)).await
+    }
 }
 
 async fn run_blocking<T: Send + 'static>(
@@ -92,6 +97,16 @@ fn get(folder: &Path, digest: Digest) -> Result<Option<Bytes>, BlobError> {
         return Err(BlobError::Damaged { digest });
     }
     Ok(Some(Bytes::from(bytes)))
+}
+
+fn remove(folder: &Path, digest: Digest) -> Result<(), BlobError> {
+    let path = path(folder, digest);
+    match fs::remove_file(&path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unavailable("remove", &path, error)),
+    }
+    files::sync_folder(folder).map_err(|error| unavailable("remove", &path, error))
 }
 
 fn path(folder: &Path, digest: Digest) -> PathBuf {

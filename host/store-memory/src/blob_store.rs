@@ -39,4 +39,9 @@ impl BlobStore for MemoryBlobStore {
     async fn get(&self, digest: Digest) -> Result<Option<Bytes>, BlobError> {
         Ok(self.blobs().get(&digest).cloned())
     }
+
+    async fn remove(&self, digest: Digest) -> Result<(), BlobError> {
+        self.blobs().remove(&digest);
+        Ok(())
+    }
 }

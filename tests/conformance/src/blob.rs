@@ -54,3 +54,42 @@ pub async fn keeps_blobs_apart(blobs: &Blobs) {
         assert_eq!(found, Some(content));
     }
 }
+
+/// Guards the disk: old versions go, others stay, and what went can come again.
+pub async fn what_was_removed_is_not_there(blobs: &Blobs) {
+    let contents = [vec![1; 1 << 20], b"small".to_vec(), b"".to_vec()].map(Bytes::from);
+    let kept = blobs.put(Bytes::from_static(b"kept")).await.unwrap();
+    for content in contents {
+        let digest = Digest::of(&content);
+        blobs.remove(digest).await.unwrap();
+        blobs.put(content.clone()).await.unwrap();
+        blobs.remove(digest).await.unwrap();
+        assert_eq!(blobs.get(digest).await.unwrap(), None);
+        blobs.remove(digest).await.unwrap();
+        blobs.put(content.clone()).await.unwrap();
+        assert_eq!(blobs.get(digest).await.unwrap(), Some(content));
+    }
+    assert_eq!(blobs.get(kept).await.unwrap(), Some(Bytes::from_static(b"kept")));
+}
+
+/// Guards an installation beside the removal of the same version: putting again ends whole.
+pub async fn bytes_put_and_removed_at_once_can_be_put_again(blobs: &Blobs) {
+    let content = Bytes::from(vec![9; 600_000]);
+    let digest = Digest::of(&content);
+    for _ in 0..4 {
+        let others = (0..8).map(|number| {
+            let (blobs, content) = (Arc::clone(blobs), content.clone());
+            tokio::spawn(async move {
+                match number % 2 {
+                    0 => blobs.put(content).await.map(drop).unwrap(),
+                    _ => blobs.remove(digest).await.unwrap(),
+                }
+            })
+        });
+        for other in join_all(others).await {
+            other.unwrap();
+        }
+        blobs.put(content.clone()).await.unwrap();
+        assert_eq!(blobs.get(digest).await.unwrap(), Some(content.clone()));
+    }
+}

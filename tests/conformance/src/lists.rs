@@ -276,6 +276,8 @@ macro_rules! blob_store_checks {
                 gives_back_what_was_put
                 putting_again_is_harmless
                 keeps_blobs_apart
+                what_was_removed_is_not_there
+                bytes_put_and_removed_at_once_can_be_put_again
             }
         }
     };

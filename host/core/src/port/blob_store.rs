@@ -22,6 +22,15 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`BlobError::Damaged`] when what is stored has another digest, [`BlobError::Unavailable`].
     async fn get(&self, digest: Digest) -> Result<Option<Bytes>, BlobError>;
+
+    /// Removes the bytes with this digest; those that are not there are passed over. Once it returns,
+    /// [`BlobStore::get`] answers `None`, also after a crash, until the bytes are put again. A `put` of
+    /// the same bytes at the same time may leave them there, not there or damaged; putting them again
+    /// afterwards makes them whole.
+    ///
+    /// # Errors
+    /// [`BlobError::Unavailable`]; the bytes are there or not, and removing them again is safe.
+    async fn remove(&self, digest: Digest) -> Result<(), BlobError>;
 }
 
 /// Why a blob could not be read or written.

@@ -1,6 +1,13 @@
-//! The registry's events and what they add up to.
+//! The registry's events, in the stream `$plugins/registry`.
+//!
+//! | event | means |
+//! | --- | --- |
+//! | `plugin-installed` | a version came, or came again, and is active from now on |
+//! | `plugin-activated` | a version that was kept is active again: a roll back |
+//! | `plugin-removed` | nothing of the name is active any more |
+//!
+//! Members that later versions added have defaults, so that every registry stays readable.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use annals_core::commit::Commit;
@@ -9,20 +16,30 @@ use annals_core::event::{NewEvent, Origin, RecordedEvent};
 use annals_core::id::Digest;
 use annals_core::limits::READ_EVENTS_MAX;
 use annals_core::name::{Category, EventType, PluginName};
-use annals_core::place::{ActualRevision, ExpectedRevision, Partition};
+use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Revision};
 use annals_core::plugin::PluginKind;
 use annals_core::port::EventStore;
-use annals_core::port::event_store::{AppendError, Direction};
+use annals_core::port::event_store::{AppendError, Direction, StreamPage};
 use annals_core::port::guest::GuestPlugin;
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{InstallError, RestoreError};
+use super::{ForceReason, InstallError, RestoreError};
 
 const INSTALLED: &str = "plugin-installed";
+const ACTIVATED: &str = "plugin-activated";
+const REMOVED: &str = "plugin-removed";
 
-/// A plugin was installed and is active from now on.
+/// What happened to a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RegistryEvent {
+    Installed(Installed),
+    Activated(Activated),
+    Removed(Removed),
+}
+
+/// A version came and is active from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Installed {
     pub(super) name: PluginName,
@@ -31,6 +48,32 @@ pub(super) struct Installed {
     pub(super) digest: Digest,
     pub(super) component_bytes: usize,
     pub(super) installed_at: Timestamp,
+    /// Older versions that are no longer kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) dropped: Vec<Digest>,
+    /// Why it was installed in spite of what the gate would say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) force_reason: Option<ForceReason>,
+}
+
+/// A version that was kept is active from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Activated {
+    pub(super) name: PluginName,
+    pub(super) digest: Digest,
+    pub(super) activated_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) force_reason: Option<ForceReason>,
+}
+
+/// No version is active any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Removed {
+    pub(super) name: PluginName,
+    pub(super) removed_at: Timestamp,
+    /// Whether its views were to be deleted.
+    #[serde(default)]
+    pub(super) deletes_views: bool,
 }
 
 impl Installed {
@@ -43,8 +86,59 @@ impl Installed {
             digest: inspection.digest,
             component_bytes: inspection.component_bytes,
             installed_at,
+            dropped: Vec::new(),
+            force_reason: None,
         }
     }
+}
+
+impl RegistryEvent {
+    pub(super) const fn name(&self) -> &PluginName {
+        match self {
+            Self::Installed(event) => &event.name,
+            Self::Activated(event) => &event.name,
+            Self::Removed(event) => &event.name,
+        }
+    }
+
+    const fn event_type(&self) -> &'static str {
+        match self {
+            Self::Installed(_) => INSTALLED,
+            Self::Activated(_) => ACTIVATED,
+            Self::Removed(_) => REMOVED,
+        }
+    }
+
+    const fn at(&self) -> Timestamp {
+        match self {
+            Self::Installed(event) => event.installed_at,
+            Self::Activated(event) => event.activated_at,
+            Self::Removed(event) => event.removed_at,
+        }
+    }
+
+    fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        match self {
+            Self::Installed(event) => serde_json::to_vec(event),
+            Self::Activated(event) => serde_json::to_vec(event),
+            Self::Removed(event) => serde_json::to_vec(event),
+        }
+    }
+
+    pub(super) fn parse(event: &RecordedEvent) -> Result<Self, RestoreError> {
+        let parsed = match event.event_type.as_str() {
+            INSTALLED => serde_json::from_slice(&event.data).map(Self::Installed),
+            ACTIVATED => serde_json::from_slice(&event.data).map(Self::Activated),
+            REMOVED => serde_json::from_slice(&event.data).map(Self::Removed),
+            other => return Err(damaged(event.revision, &format!("of unknown type `{other}`"))),
+        };
+        parsed.map_err(|error| damaged(event.revision, &format!("not readable ({error})")))
+    }
+}
+
+/// What is wrong with an event of the registry.
+pub(super) fn damaged(revision: Revision, what: &str) -> RestoreError {
+    RestoreError::Damaged { cause: format!("revision {revision} is {what}") }
 }
 
 fn stream() -> Result<StreamId, DriverError> {
@@ -59,23 +153,23 @@ pub(super) fn partition(store: &dyn EventStore) -> Partition {
     stream().map_or(Partition::ZERO, |stream| store.capabilities().partition_of(&stream))
 }
 
-/// Records an installation, durably, if the registry still ends at `before`; returns where it ends
-/// then, or `None` when it does not.
+/// Records an event, durably, if the registry still ends at `before`; returns where it ends then, or
+/// `None` when it does not.
 pub(super) async fn append(
     store: &dyn EventStore,
-    event: &Installed,
+    event: &RegistryEvent,
     before: ActualRevision,
     principal: Option<Arc<str>>,
 ) -> Result<Option<ActualRevision>, InstallError> {
     let invalid = |error: DriverError| InstallError::Record(AppendError::Unavailable(error));
-    let data = serde_json::to_vec(event)
-        .map_err(|error| invalid(DriverError::with_source("no JSON", error)))?;
-    let event_type = EventType::new(INSTALLED)
+    let data = event.to_json();
+    let data = data.map_err(|error| invalid(DriverError::with_source("no JSON", error)))?;
+    let event_type = EventType::new(event.event_type())
         .map_err(|error| invalid(DriverError::with_source("no name", error)))?;
     let stream = stream().map_err(invalid)?;
     let events = vec![NewEvent::json(event_type, data)];
     let expected = ExpectedRevision::at(before);
-    let mut commit = Commit::plain(stream, expected, events, event.installed_at);
+    let mut commit = Commit::plain(stream, expected, events, event.at());
     commit.origin = Arc::new(Origin { principal, ..Origin::default() });
     let accepted = match store.append(commit).await {
         Ok(accepted) => accepted,
@@ -92,41 +186,14 @@ pub(super) async fn append(
     Ok(Some(after.unwrap_or(before)))
 }
 
-/// What was installed after the registry's stream ended at `after`, by name, and where it ends now.
+/// A page of the registry's events from `from` on (inclusive).
 pub(super) async fn read(
     store: &dyn EventStore,
-    mut after: ActualRevision,
-) -> Result<(BTreeMap<PluginName, Installed>, ActualRevision), RestoreError> {
+    from: Revision,
+    direction: Direction,
+) -> Result<StreamPage, RestoreError> {
     let damaged = |error: DriverError| RestoreError::Damaged { cause: error.to_string() };
     let stream = stream().map_err(damaged)?;
-    let mut active = BTreeMap::new();
-    let mut from = after.next();
-    loop {
-        let page = store.read_stream(&stream, from, READ_EVENTS_MAX, Direction::Forwards).await;
-        let page = page.map_err(RestoreError::Read)?;
-        for event in &page.events {
-            apply(&mut active, event)?;
-            after = event.revision.into();
-        }
-        match page.next {
-            Some(next) => from = next,
-            None => return Ok((active, after)),
-        }
-    }
-}
-
-fn apply(
-    active: &mut BTreeMap<PluginName, Installed>,
-    event: &RecordedEvent,
-) -> Result<(), RestoreError> {
-    let damaged = |cause: String| RestoreError::Damaged {
-        cause: format!("revision {} is {cause}", event.revision),
-    };
-    if event.event_type.as_str() != INSTALLED {
-        return Err(damaged(format!("of unknown type `{}`", event.event_type)));
-    }
-    let installed: Installed = serde_json::from_slice(&event.data)
-        .map_err(|error| damaged(format!("not readable ({error})")))?;
-    active.insert(installed.name.clone(), installed);
-    Ok(())
+    let page = store.read_stream(&stream, from, READ_EVENTS_MAX, direction).await;
+    page.map_err(RestoreError::Read)
 }

@@ -5,11 +5,11 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annals_core::name::PluginName;
 use annals_core::stream::StreamId;
 use tokio::sync::{Notify, mpsc};
 
 use super::sandbox::Sandbox;
+use super::versions::Versions;
 use super::{Job, ShardContext, Work};
 
 /// How many jobs are taken from the inbox at once.
@@ -19,7 +19,9 @@ const INBOX_BATCH_JOBS: usize = 256;
 /// across an `.await`.
 pub(super) struct ShardState {
     pub(super) context: Arc<ShardContext>,
-    pub(super) sandboxes: RefCell<HashMap<PluginName, Sandbox>>,
+    /// By generation of the version that is in it.
+    pub(super) sandboxes: RefCell<HashMap<u64, Sandbox>>,
+    pub(super) versions: RefCell<Versions>,
     /// Counts sandboxes, so that an entity of an older one is never mistaken for one of a newer.
     pub(super) sandboxes_count: Cell<u64>,
     pub(super) snapshots_in_flight: Cell<usize>,
@@ -33,15 +35,27 @@ pub(super) async fn run(context: Arc<ShardContext>, mut inbox: mpsc::UnboundedRe
     let state = Rc::new(ShardState {
         context,
         sandboxes: RefCell::default(),
+        versions: RefCell::default(),
         sandboxes_count: Cell::new(0),
         snapshots_in_flight: Cell::new(0),
         queues: RefCell::default(),
         idle: Notify::new(),
     });
+    let mut changes = state.context.catalog.changes();
     let mut jobs = Vec::with_capacity(INBOX_BATCH_JOBS);
-    while inbox.recv_many(&mut jobs, INBOX_BATCH_JOBS).await > 0 {
-        for job in jobs.drain(..) {
-            state.accept(job);
+    loop {
+        tokio::select! {
+            biased;
+            // The catalog lives as long as the shard.
+            Ok(()) = changes.changed() => state.follow_catalog(),
+            jobs_count = inbox.recv_many(&mut jobs, INBOX_BATCH_JOBS) => {
+                if jobs_count == 0 {
+                    break;
+                }
+                for job in jobs.drain(..) {
+                    state.accept(job);
+                }
+            }
         }
     }
     while state.is_busy() {
@@ -84,7 +98,7 @@ impl ShardState {
 
     async fn run_job(self: &Rc<Self>, job: Job) {
         // A job may have been sent just before a newer version was activated.
-        let active = self.newest(job.active);
+        let active = self.begin(job.active);
         self.make_room(&active);
         match job.work {
             Work::Command(request, reply) => {
@@ -96,6 +110,7 @@ impl ShardState {
                 drop(reply.send(answer));
             }
         }
+        self.end(&active);
     }
 
     /// Whether any stream or snapshot is being worked on.

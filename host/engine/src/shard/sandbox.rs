@@ -74,25 +74,14 @@ impl Sandbox {
 }
 
 impl ShardState {
-    /// The newest of `active` and the version the shard runs.
-    pub(super) fn newest(&self, active: Arc<ActiveAggregate>) -> Arc<ActiveAggregate> {
-        let sandboxes = self.sandboxes.borrow();
-        match sandboxes.get(&active.description.name) {
-            Some(sandbox) if sandbox.active.generation > active.generation => {
-                Arc::clone(&sandbox.active)
-            }
-            _ => active,
-        }
-    }
-
     /// Replaces a nearly full sandbox by a fresh one, before a command of some innocent stream hits
     /// the limit. Called between jobs.
     pub(super) fn make_room(&self, active: &ActiveAggregate) {
         let mut sandboxes = self.sandboxes.borrow_mut();
-        let name = &active.description.name;
-        if sandboxes.get(name).is_some_and(Sandbox::is_nearly_full) {
+        if sandboxes.get(&active.generation).is_some_and(Sandbox::is_nearly_full) {
+            let name = &active.description.name;
             info!(plugin = %name, "sandbox is nearly full; its residents are let go");
-            sandboxes.remove(name);
+            sandboxes.remove(&active.generation);
         }
     }
 
@@ -105,35 +94,26 @@ impl ShardState {
     ) -> Result<T, GuestFailure> {
         let name = &active.description.name;
         let mut sandboxes = self.sandboxes.borrow_mut();
-        if let Some(sandbox) = sandboxes.get(name) {
-            let is_older = sandbox.active.generation != active.generation;
-            if is_older {
-                info!(plugin = %name, version = %active.description.version, "shard swaps plugin");
-            }
-            if is_older {
-                sandboxes.remove(name);
-            }
-        }
-        if !sandboxes.contains_key(name) {
+        if !sandboxes.contains_key(&active.generation) {
             let number = self.sandboxes_count.get() + 1;
             self.sandboxes_count.set(number);
             let sandbox = Sandbox {
-                guest: active.plugin.aggregate()?,
+                guest: active.guest()?,
                 residents: LruCache::new(self.context.options.residents_max),
                 active: Arc::clone(active),
                 number,
                 history: History::starting_at(Revision::FIRST),
             };
-            sandboxes.insert(name.clone(), sandbox);
+            sandboxes.insert(active.generation, sandbox);
         }
-        let Some(sandbox) = sandboxes.get_mut(name) else {
+        let Some(sandbox) = sandboxes.get_mut(&active.generation) else {
             let cause = "the sandbox is gone".to_owned();
             return Err(GuestFailure::Contract { plugin: name.to_string(), call: "new", cause });
         };
         let result = work(sandbox);
         if let Err(failure) = &result {
             warn!(plugin = %name, error = %failure, "plugin failed; its sandbox is dropped");
-            sandboxes.remove(name);
+            sandboxes.remove(&active.generation);
         }
         result
     }

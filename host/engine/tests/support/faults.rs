@@ -215,4 +215,9 @@ impl BlobStore for BlobsDown {
         self.check()?;
         self.blobs.get(digest).await
     }
+
+    async fn remove(&self, digest: Digest) -> Result<(), BlobError> {
+        self.check()?;
+        self.blobs.remove(digest).await
+    }
 }
