@@ -114,6 +114,7 @@ impl GuestRuntime for NativeRuntime {
             events: vec![message(EventType::new("added").unwrap(), recipe.event_schema)],
             targets: Vec::new(),
             tables: ["rows", "counts"].map(|table| TableName::new(table).unwrap()).to_vec(),
+            produces: Vec::new(),
             state_schema: "1".to_owned(),
         };
         let probe = Arc::clone(&self.probe);
