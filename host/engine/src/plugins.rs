@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use annals_core::error::DriverError;
+use annals_core::event::SchemaVersion;
 use annals_core::id::Digest;
-use annals_core::name::PluginName;
+use annals_core::name::{EventType, PluginName};
 use annals_core::place::ActualRevision;
 use annals_core::plugin::{Description, PluginKind};
 use annals_core::port::blob_store::BlobError;
@@ -25,7 +26,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use tracing::{error, info};
 
-use crate::catalog::{ActiveAggregate, Catalog};
+use crate::catalog::Catalog;
 use crate::projection::{Progress, Projection, ProjectionError, ProjectionPorts};
 use log::Installed;
 
@@ -92,10 +93,25 @@ pub enum InstallError {
         kind: PluginKind,
     },
     /// This host does not run plugins of the kind.
-    #[error("this version of annals runs aggregates and projections, not plugins of kind `{kind}`")]
+    #[error(
+        "this version of annals runs aggregates, projections and upcasters, not plugins of kind \
+         `{kind}`"
+    )]
     UnsupportedKind {
         /// The kind.
         kind: PluginKind,
+    },
+    /// Another upcaster takes one of its events.
+    #[error(
+        "`{event_type}` of schema version {schema_version} is taken by the upcaster `{upcaster}`"
+    )]
+    UpcasterConflict {
+        /// The event's type.
+        event_type: EventType,
+        /// Shape of its data.
+        schema_version: SchemaVersion,
+        /// Who takes it.
+        upcaster: PluginName,
     },
     /// Its projection does not start.
     #[error(transparent)]
@@ -199,14 +215,25 @@ impl Registry {
         let (news, revision) = log::read(&*self.ports.store, installing.revision).await?;
         installing.revision = revision;
         installing.waiting.extend(news);
-        for (name, installed) in std::mem::take(&mut installing.waiting) {
+        let mut waiting: Vec<_> = std::mem::take(&mut installing.waiting).into_iter().collect();
+        // A projection that started first would pass events by of which an upcaster makes its own;
+        // so would one that started without an upcaster that is installed.
+        waiting.sort_by_key(|(_, installed)| installed.kind != PluginKind::Upcaster);
+        let mut lacks_upcaster = false;
+        for (name, installed) in waiting {
             if self.is_active(&name, installed.digest) {
+                continue;
+            }
+            if lacks_upcaster && installed.kind == PluginKind::Projection {
+                installing.waiting.insert(name, installed);
                 continue;
             }
             installing.generation += 1;
             let started = self.start(catalog, &installed, installing.generation).await;
             let Err(error) = started else { continue };
-            let may_pass = error.may_pass();
+            let is_upcaster = installed.kind == PluginKind::Upcaster;
+            lacks_upcaster |= is_upcaster;
+            let may_pass = error.may_pass() || is_upcaster;
             let error = annals_core::error::ErrorChain(&error).to_string();
             error!(plugin = %name, error, may_pass, "plugin does not start");
             if may_pass {
@@ -308,8 +335,15 @@ impl Registry {
     ) -> Result<InstallOutcome, InstallError> {
         let inspection = plugin.inspection();
         let kind = inspection.kind;
-        if !matches!(kind, PluginKind::Aggregate | PluginKind::Projection) {
+        if kind == PluginKind::ProcessManager {
             return Err(InstallError::UnsupportedKind { kind });
+        }
+        let upcasts = &self.ports.projections.upcasts;
+        if kind == PluginKind::Upcaster
+            && let Some((event_type, schema_version, upcaster)) =
+                upcasts.conflict(plugin.description())
+        {
+            return Err(InstallError::UpcasterConflict { event_type, schema_version, upcaster });
         }
         let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
         let name = &plugin.description().name;
@@ -342,16 +376,21 @@ impl Registry {
                 let ports = self.ports.projections.clone();
                 Some(Arc::new(Projection::start(Arc::clone(&plugin), ports).await?))
             }
-            PluginKind::Aggregate => None,
-            kind => return Err(InstallError::UnsupportedKind { kind }),
+            PluginKind::Aggregate | PluginKind::Upcaster => None,
+            kind @ PluginKind::ProcessManager => {
+                return Err(InstallError::UnsupportedKind { kind });
+            }
         };
         Ok(Active { plugin, installed_at, projection })
     }
 
     fn activate(&self, catalog: &Catalog, prepared: Active, generation: u64) {
         let name = prepared.plugin.description().name.clone();
-        if prepared.projection.is_none() {
-            catalog.activate(ActiveAggregate::new(Arc::clone(&prepared.plugin), generation));
+        let plugin = Arc::clone(&prepared.plugin);
+        match plugin.inspection().kind {
+            PluginKind::Aggregate => catalog.activate(plugin, generation),
+            PluginKind::Upcaster => catalog.set_upcaster(&name, Some(plugin), generation),
+            PluginKind::Projection | PluginKind::ProcessManager => {}
         }
         let before = {
             let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);

@@ -2,6 +2,7 @@
 
 pub(crate) mod faults;
 pub(crate) mod guest;
+pub(crate) mod upcaster;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;

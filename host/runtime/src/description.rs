@@ -141,14 +141,15 @@ fn events(
     kind: PluginKind,
     said: Vec<descriptor::MessageType>,
 ) -> Checked<Vec<MessageType<EventType>>> {
-    if kind == PluginKind::Upcaster { shapes("events", said) } else { message_types("events", said) }
+    if kind == PluginKind::Upcaster {
+        shapes("events", said)
+    } else {
+        message_types("events", said)
+    }
 }
 
 /// Events of which each name with its schema version is there once.
-fn shapes(
-    list: &str,
-    said: Vec<descriptor::MessageType>,
-) -> Checked<Vec<MessageType<EventType>>> {
+fn shapes(list: &str, said: Vec<descriptor::MessageType>) -> Checked<Vec<MessageType<EventType>>> {
     check_count(list, said.len(), MESSAGE_TYPES_MAX)?;
     let types: Vec<_> = said.into_iter().map(message_type).collect::<Checked<_>>()?;
     let shape = |ty: &MessageType<EventType>| format!("{} {}", ty.name, ty.schema_version);
