@@ -10,8 +10,11 @@ use crate::message::{DecodeError, EncodeError};
 pub use crate::bindings::exports::annals::plugin::descriptor::Guest as Exported;
 pub use crate::runtime::aggregate::AggregateComponent;
 pub use crate::runtime::descriptor::Package;
-pub use crate::runtime::export::{AGGREGATE_WORLD, PROJECTION_WORLD, QUERYABLE_PROJECTION_WORLD};
+pub use crate::runtime::export::{
+    AGGREGATE_WORLD, PROJECTION_WORLD, QUERYABLE_PROJECTION_WORLD, UPCASTER_WORLD,
+};
 pub use crate::runtime::projection::{ProjectionComponent, QueryableComponent};
+pub use crate::runtime::upcaster::UpcasterComponent;
 
 /// JSON Schema 2020-12 of `T`, as one line of canonical JSON.
 #[must_use]

@@ -135,6 +135,50 @@
 //! assert_eq!(view.query(Query::CountAccounts), Ok(json!(1)));
 //! ```
 //!
+//! # An upcaster
+//!
+//! An upcaster makes new shapes of old ones when events are read, so that aggregates and
+//! projections know the newest only. What is stored stays as it is.
+//!
+//! ```
+//! use annals_sdk::{Unreadable, Upcast, Upcaster};
+//!
+//! struct Deposits;
+//!
+//! /// What is stored.
+//! #[annals_sdk::shapes]
+//! enum Old {
+//!     FundsDeposited { cents: i64 },
+//! }
+//!
+//! /// What is read.
+//! #[annals_sdk::shapes]
+//! enum New {
+//!     #[annals(schema_version = 2)]
+//!     FundsDeposited { cents: i64, currency: String },
+//! }
+//!
+//! impl Upcaster for Deposits {
+//!     const NAME: &'static str = "deposits";
+//!     type From = Old;
+//!     type To = New;
+//!
+//!     fn upcast(event: Old) -> Result<Upcast<New>, Unreadable> {
+//!         let Old::FundsDeposited { cents } = event;
+//!         // All there was then.
+//!         Ok(New::FundsDeposited { cents, currency: "EUR".to_owned() }.into())
+//!     }
+//! }
+//!
+//! annals_sdk::export_upcaster!(Deposits);
+//!
+//! use annals_sdk::testing::given_stored;
+//!
+//! given_stored::<Deposits>([Old::FundsDeposited { cents: 190 }])
+//!     .when_upcast()
+//!     .then([New::FundsDeposited { cents: 190, currency: "EUR".to_owned() }]);
+//! ```
+//!
 //! # What a plugin cannot do
 //!
 //! There is no clock, no randomness, no file and no network; what is true about the outside comes
@@ -176,6 +220,7 @@ mod runtime;
 mod table;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+mod upcaster;
 mod view;
 
 pub use schemars;
@@ -184,11 +229,14 @@ pub use serde_json::{self, Value, json};
 
 pub use crate::aggregate::{Aggregate, Claim, Decision, Release};
 pub use crate::context::{Context, QueryContext};
-pub use crate::message::{Command, DecodeError, EncodeError, Event, Message, MessageType, Query};
+pub use crate::message::{
+    Command, DecodeError, EncodeError, Event, Message, MessageType, Query, Shapes,
+};
 pub use crate::projection::{EventMeta, Failure, Projection, Queries, QueryError};
 pub use crate::random::Random;
 pub use crate::rejection::Rejection;
 pub use crate::table::{KeyRange, Table};
+pub use crate::upcaster::{Unreadable, Upcast, Upcaster};
 pub use crate::view::{Row, View, Writes};
 
 /// Makes an enum the commands of an aggregate.
@@ -296,6 +344,36 @@ pub use annals_sdk_macros::event;
 /// assert_eq!(Query::decode(0, b"{}").unwrap(), Query::RichestAccounts { limit: None });
 /// ```
 pub use annals_sdk_macros::query;
+/// Makes an enum the events that an [`Upcaster`] takes or makes.
+///
+/// As [`event`], but an event may be there in several versions; variants then say its name and
+/// version.
+///
+/// ```
+/// use annals_sdk::Message as _;
+///
+/// #[annals_sdk::shapes]
+/// enum Old {
+///     #[annals(name = "funds-deposited", schema_version = 1)]
+///     DepositedEuros { euros: f64 },
+///     #[annals(name = "funds-deposited", schema_version = 2)]
+///     DepositedCents { cents: i64 },
+/// }
+///
+/// assert_eq!(Old::DepositedEuros { euros: 1.5 }.name(), "funds-deposited");
+/// ```
+///
+/// Every version of a name is there once:
+///
+/// ```compile_fail
+/// #[annals_sdk::shapes]
+/// enum Old {
+///     FundsDeposited,
+///     #[annals(name = "funds-deposited", schema_version = 1)]
+///     FundsDepositedAgain,
+/// }
+/// ```
+pub use annals_sdk_macros::shapes;
 /// Makes a type the state of an aggregate: as [`data`], and derives `Default`, the state before
 /// the first event.
 ///
@@ -344,6 +422,21 @@ macro_rules! export_projection {
             descriptor::__export_annals_plugin_descriptor_0_1_0_cabi,
             projection::__export_annals_plugin_projection_0_1_0_cabi,
             query::__export_annals_plugin_query_0_1_0_cabi,
+        );
+    };
+}
+
+/// Makes an [`Upcaster`] the one that this component is. Once per crate, as [`export_aggregate`].
+///
+/// It may use nothing of the host, so it does not build with [`log`] in it.
+#[macro_export]
+macro_rules! export_upcaster {
+    ($upcaster:ty) => {
+        $crate::__export!(
+            UpcasterComponent<$upcaster>,
+            UPCASTER_WORLD,
+            descriptor::__export_annals_plugin_descriptor_0_1_0_cabi,
+            upcaster::__export_annals_plugin_upcaster_0_1_0_cabi,
         );
     };
 }

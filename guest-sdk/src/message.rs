@@ -67,6 +67,12 @@ pub trait Command: Message {}
 /// Events of an aggregate or projection; see [`event`](macro@crate::event).
 pub trait Event: Message {}
 
+/// Events that an upcaster takes or makes, of which one event may be there in several versions; see
+/// [`shapes`](macro@crate::shapes). Those of an [`Event`] are as good.
+pub trait Shapes: Message {}
+
+impl<E: Event> Shapes for E {}
+
 /// Queries of a projection; see [`query`](macro@crate::query).
 pub trait Query: Message {}
 

@@ -5,3 +5,4 @@ mod columns;
 pub(crate) mod descriptor;
 pub(crate) mod export;
 pub(crate) mod projection;
+pub(crate) mod upcaster;

@@ -3,7 +3,8 @@
 //! Everything goes the way it goes in the host, through JSON and columns, so a test also notices a
 //! field that does not come back from JSON as it went in. What a rule of the contract forbids and a
 //! type cannot, these functions check on the way: a decision changes no state, a snapshot gives the
-//! same state back, a projection writes the same rows whatever the size of its batches.
+//! same state back, a projection writes the same rows whatever the size of its batches, an upcaster
+//! makes the same of an event whatever it is given beside it.
 //!
 //! All of them panic, with what was expected and what was found, as assertions do.
 //!
@@ -37,9 +38,11 @@
 
 mod aggregate;
 mod projection;
+mod upcaster;
 
 pub use self::aggregate::{Given, Outcome, given};
 pub use self::projection::{Projected, project};
+pub use self::upcaster::{Stored, Upcasted, given_stored};
 
 use crate::bindings::annals::plugin::types;
 use crate::host;

@@ -22,6 +22,12 @@ pub fn event(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_message(Kind::Event, &arguments, item)
 }
 
+/// Makes an enum the shapes that an upcaster takes or makes; see `annals_sdk::shapes`.
+#[proc_macro_attribute]
+pub fn shapes(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand_message(Kind::Shapes, &arguments, item)
+}
+
 /// Makes an enum the queries of a projection; see `annals_sdk::query`.
 #[proc_macro_attribute]
 pub fn query(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,4 +1,4 @@
-//! `#[command]`, `#[event]` and `#[query]`: an enum whose variants are kinds of messages.
+//! `#[command]`, `#[event]`, `#[shapes]` and `#[query]`: an enum whose variants are kinds of messages.
 //!
 //! Each variant with fields gets a hidden struct of the same fields. That struct is decoded and
 //! described (`Deserialize`, `JsonSchema`); the enum itself is encoded, as an untagged `Serialize`
@@ -17,6 +17,7 @@ use crate::field::{MessageVariant, Shape};
 pub(crate) enum Kind {
     Command,
     Event,
+    Shapes,
     Query,
 }
 
@@ -25,6 +26,7 @@ impl Kind {
         match self {
             Self::Command => format_ident!("Command"),
             Self::Event => format_ident!("Event"),
+            Self::Shapes => format_ident!("Shapes"),
             Self::Query => format_ident!("Query"),
         }
     }
@@ -33,6 +35,11 @@ impl Kind {
     /// Events are history: a field that another version recorded is none of our business.
     fn refuses_unknown_fields(self) -> bool {
         matches!(self, Self::Command | Self::Query)
+    }
+
+    /// Everyone but an upcaster knows one version of a message.
+    fn takes_several_versions(self) -> bool {
+        self == Self::Shapes
     }
 }
 
@@ -46,7 +53,7 @@ pub(crate) fn expand(kind: Kind, mut input: DeriveInput) -> syn::Result<TokenStr
     }
     let variants =
         data.variants.iter().map(MessageVariant::parse).collect::<syn::Result<Vec<_>>>()?;
-    refuse_equal_names(&variants)?;
+    refuse_equal_names(kind, &variants)?;
     for variant in &mut data.variants {
         variant.attrs.retain(|attribute| {
             !attribute.path().is_ident("annals") && !attribute.path().is_ident("schemars")
@@ -65,9 +72,14 @@ pub(crate) fn expand(kind: Kind, mut input: DeriveInput) -> syn::Result<TokenStr
     })
 }
 
-fn refuse_equal_names(variants: &[MessageVariant]) -> syn::Result<()> {
+fn refuse_equal_names(kind: Kind, variants: &[MessageVariant]) -> syn::Result<()> {
     for (index, variant) in variants.iter().enumerate() {
-        if variants.iter().take(index).any(|earlier| earlier.name == variant.name) {
+        let is_same = |earlier: &MessageVariant| {
+            let is_other_version =
+                kind.takes_several_versions() && earlier.schema_version != variant.schema_version;
+            earlier.name == variant.name && !is_other_version
+        };
+        if variants.iter().take(index).any(is_same) {
             let message = format!("a message is already named `{}`", variant.name);
             return Err(syn::Error::new(variant.ident.span(), message));
         }

@@ -2,7 +2,7 @@
 
 use crate::bindings::exports::annals::plugin::descriptor::{Description, MessageType};
 use crate::canonical::state_schema;
-use crate::{Aggregate, Message, Projection, Queries, json};
+use crate::{Aggregate, Message, Projection, Queries, Upcaster, json};
 
 /// What a plugin's `Cargo.toml` says; the export macros read it in the plugin's crate.
 pub trait Package: 'static {
@@ -14,6 +14,9 @@ pub trait Package: 'static {
 
 /// Key of the extension that lists the queries.
 const QUERIES: &str = "queries";
+
+/// Key of the extension that lists what an upcaster makes.
+const PRODUCES: &str = "produces";
 
 pub(crate) fn describe_aggregate<A: Aggregate, P: Package>() -> Description {
     Description {
@@ -45,6 +48,27 @@ pub(crate) fn describe_queries<T: Queries, P: Package>() -> Description {
     let mut description = describe_projection::<T, P>();
     description.extensions.push((QUERIES.to_owned(), json!(queries).to_string().into_bytes()));
     description
+}
+
+pub(crate) fn describe_upcaster<T: Upcaster, P: Package>() -> Description {
+    let produces: Vec<_> = T::To::TYPES
+        .iter()
+        .map(|shape| {
+            let schema = serde_json::from_str((shape.schema)().as_str());
+            let schema: crate::Value =
+                schema.unwrap_or_else(|error| crate::trap("schema of a shape", &error));
+            json!({
+                "name": shape.name,
+                "schema_version": shape.schema_version,
+                "schema": schema,
+            })
+        })
+        .collect();
+    Description {
+        events: message_types::<T::From>(),
+        extensions: vec![(PRODUCES.to_owned(), json!(produces).to_string().into_bytes())],
+        ..empty::<P>(T::NAME)
+    }
 }
 
 fn empty<P: Package>(name: &str) -> Description {

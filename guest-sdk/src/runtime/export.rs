@@ -13,10 +13,15 @@ pub const PROJECTION_WORLD: &[u8; PROJECTION_WORLD_BYTES] =
 pub const QUERYABLE_PROJECTION_WORLD: &[u8; QUERYABLE_PROJECTION_WORLD_BYTES] =
     include_bytes!("../bindings/queryable-projection-plugin.world");
 
+/// The encoded world `upcaster-plugin`.
+pub const UPCASTER_WORLD: &[u8; UPCASTER_WORLD_BYTES] =
+    include_bytes!("../bindings/upcaster-plugin.world");
+
 const AGGREGATE_WORLD_BYTES: usize = include_bytes!("../bindings/aggregate-plugin.world").len();
 const PROJECTION_WORLD_BYTES: usize = include_bytes!("../bindings/projection-plugin.world").len();
 const QUERYABLE_PROJECTION_WORLD_BYTES: usize =
     include_bytes!("../bindings/queryable-projection-plugin.world").len();
+const UPCASTER_WORLD_BYTES: usize = include_bytes!("../bindings/upcaster-plugin.world").len();
 
 /// Exports a component: its functions, interface by interface, and its world.
 #[doc(hidden)]

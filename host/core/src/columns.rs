@@ -59,7 +59,8 @@ impl DataColumn {
 /// Consecutive events of one stream, for an aggregate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
-    /// Revision of the first event; the others follow without a hole.
+    /// Revision of the first event; the others follow without a hole. Where upcasters made several
+    /// events of one, all but the first of them begin a history of their own, with its revision.
     pub first_revision: Revision,
     /// Per event: index into the description's events.
     pub event_types: Vec<u32>,
@@ -81,6 +82,15 @@ impl History {
         }
     }
 
+    /// Forgets all events, keeping the memory for the next, the first of which will be at
+    /// `first_revision`.
+    pub fn restart_at(&mut self, first_revision: Revision) {
+        self.first_revision = first_revision;
+        self.event_types.clear();
+        self.recorded_at.clear();
+        self.data.clear();
+    }
+
     /// Adds the next event.
     ///
     /// # Errors
@@ -99,7 +109,8 @@ impl History {
     }
 }
 
-/// Events of many streams of one partition, in order, for a projection or a process manager.
+/// Events of many streams of one partition, in order, for a projection or a process manager. What
+/// upcasters made of one stored event has its revision and position.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventBatch {
     /// Partition all events come from.

@@ -59,12 +59,15 @@ pub struct Description {
     /// Aggregate: what it decides. Process manager: what it sends.
     pub commands: Vec<MessageType<CommandName>>,
     /// Aggregate: what it records and evolves from. Others: what they want. The order gives the type
-    /// indexes.
+    /// indexes. A name is in here once; of an upcaster, a name with its schema version.
     pub events: Vec<MessageType<EventType>>,
     /// Process manager: `targets[i]` takes `commands[i]`.
     pub targets: Vec<PluginName>,
     /// Projection: its tables. The order gives the table indexes.
     pub tables: Vec<TableName>,
+    /// Upcaster: the shapes it makes of its `events`; it makes no others.
+    #[serde(default)]
+    pub produces: Vec<MessageType<EventType>>,
     /// Differs whenever saved state of another build must not be read.
     pub state_schema: String,
 }
@@ -144,6 +147,28 @@ pub enum Refusal {
     },
     /// The data does not decode as the declared command type.
     Malformed(String),
+}
+
+/// An event as far as its shape goes, for an upcaster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredShape<'a> {
+    /// What happened.
+    pub event_type: &'a EventType,
+    /// Shape of `data`.
+    pub schema_version: SchemaVersion,
+    /// What the event says.
+    pub data: &'a [u8],
+}
+
+/// What an upcaster made of an event, unchecked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestShape {
+    /// The event type.
+    pub name: String,
+    /// Shape of `data`.
+    pub schema_version: u32,
+    /// What the event says.
+    pub data: Vec<u8>,
 }
 
 /// A row of a projection's view, named by a guest, unchecked.

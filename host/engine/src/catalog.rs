@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use annals_core::event::{RecordedEvent, SchemaVersion};
+use annals_core::event::SchemaVersion;
 use annals_core::id::Digest;
 use annals_core::name::{CommandName, EventType, PluginName};
 use annals_core::plugin::Description;
 use annals_core::port::guest::{AggregateGuest, GuestFailure, GuestPlugin};
 use jsonschema::Validator;
 use tokio::sync::watch;
+
+use crate::snapshot::Build;
+use crate::upcast::{UpcastSet, Upcasts};
 
 /// One active version of an aggregate.
 #[derive(Debug)]
@@ -18,7 +21,13 @@ pub(crate) struct ActiveAggregate {
     pub(crate) description: Arc<Description>,
     pub(crate) digest: Digest,
     /// Counts activations of all plugins, rolling back included; the largest of a name is the newest.
+    /// Other upcasters that lead to its events are an activation too: its residents were made of what
+    /// the old ones said.
     pub(crate) generation: u64,
+    /// What shows it its events.
+    pub(crate) upcasts: Arc<UpcastSet>,
+    /// Stands for the upcasters that lead to its events; `None` when there are none.
+    pub(crate) upcasts_tag: Option<Digest>,
     /// Sandboxes made before the version was activated, so that its first commands do not wait.
     fresh: Mutex<Vec<Box<dyn AggregateGuest>>>,
     commands: HashMap<CommandName, u32>,
@@ -30,14 +39,18 @@ pub(crate) struct ActiveAggregate {
 impl ActiveAggregate {
     pub(crate) fn new(
         plugin: Arc<dyn GuestPlugin>,
+        upcasts: Arc<UpcastSet>,
         generation: u64,
         fresh: Vec<Box<dyn AggregateGuest>>,
     ) -> Self {
         let description = Arc::clone(plugin.description());
         let names = description.commands.iter().map(|command| command.name.clone());
+        let events = EventIndexes::new(&description);
         Self {
             commands: names.zip(0..).collect(),
-            events: EventIndexes::new(&description),
+            upcasts_tag: upcasts.tag(&events),
+            upcasts,
+            events,
             validators: description.commands.iter().map(|_| OnceLock::new()).collect(),
             digest: plugin.inspection().digest,
             plugin,
@@ -57,8 +70,18 @@ impl ActiveAggregate {
         self.commands.get(name).copied()
     }
 
-    pub(crate) fn event_index(&self, event: &RecordedEvent) -> Option<u32> {
-        self.events.get(&event.event_type, event.schema_version)
+    /// What it reads, by index.
+    pub(crate) const fn events(&self) -> &EventIndexes {
+        &self.events
+    }
+
+    /// The build that its snapshots are of.
+    pub(crate) fn build(&self) -> Build<'_> {
+        Build {
+            plugin: self.digest,
+            state_schema: &self.description.state_schema,
+            upcasts: self.upcasts_tag,
+        }
     }
 
     /// The validator of a command's declared schema, when it has a usable one.
@@ -91,51 +114,88 @@ impl EventIndexes {
         versions.iter().find(|(known, _)| *known == version).map(|(_, index)| *index)
     }
 
+    /// Whether the plugin lists the event type, in whatever version.
+    pub(crate) fn wants(&self, event_type: &EventType) -> bool {
+        self.0.contains_key(event_type)
+    }
+
     pub(crate) fn event_types(&self) -> impl Iterator<Item = &EventType> {
         self.0.keys()
     }
 }
 
-/// The active aggregates by name.
+/// The active aggregates by name, and the upcasters that show them their events.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    active: RwLock<HashMap<PluginName, Arc<ActiveAggregate>>>,
-    /// Sent after each change of `active`.
+    aggregates: RwLock<HashMap<PluginName, Arc<ActiveAggregate>>>,
+    upcasts: Arc<Upcasts>,
+    /// Sent after each change of `aggregates`.
     changes: watch::Sender<()>,
 }
 
-impl Default for Catalog {
-    fn default() -> Self {
-        Self { active: RwLock::default(), changes: watch::Sender::new(()) }
-    }
-}
-
 impl Catalog {
+    pub(crate) fn new(upcasts: Arc<Upcasts>) -> Self {
+        Self { aggregates: RwLock::default(), upcasts, changes: watch::Sender::new(()) }
+    }
+
+    pub(crate) const fn upcasts(&self) -> &Arc<Upcasts> {
+        &self.upcasts
+    }
+
     pub(crate) fn get(&self, name: &PluginName) -> Option<Arc<ActiveAggregate>> {
-        self.active.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
+        self.aggregates.read().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
     pub(crate) fn names(&self) -> Vec<PluginName> {
-        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        let active = self.aggregates.read().unwrap_or_else(PoisonError::into_inner);
         let mut names: Vec<_> = active.keys().cloned().collect();
         names.sort();
         names
     }
 
-    pub(crate) fn activate(&self, aggregate: ActiveAggregate) {
-        let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn activate(
+        &self,
+        plugin: Arc<dyn GuestPlugin>,
+        generation: u64,
+        fresh: Vec<Box<dyn AggregateGuest>>,
+    ) {
+        let mut active = self.aggregates.write().unwrap_or_else(PoisonError::into_inner);
+        let aggregate = ActiveAggregate::new(plugin, self.upcasts.current(), generation, fresh);
         active.insert(aggregate.description.name.clone(), Arc::new(aggregate));
         drop(active);
         self.changes.send_replace(());
     }
 
     pub(crate) fn remove(&self, name: &PluginName) {
-        self.active.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.aggregates.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         self.changes.send_replace(());
     }
 
     /// Hears of every change from now on.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+
+    /// Makes `plugin` the active version of the upcaster `name`, or with `None` no version of it.
+    /// Aggregates to whose events other upcasters lead than before are activated anew, so that no
+    /// resident and no snapshot is used that was made of what the old ones said.
+    pub(crate) fn set_upcaster(
+        &self,
+        name: &PluginName,
+        plugin: Option<Arc<dyn GuestPlugin>>,
+        generation: u64,
+    ) {
+        let mut active = self.aggregates.write().unwrap_or_else(PoisonError::into_inner);
+        let upcasts = self.upcasts.set(name, plugin);
+        for aggregate in active.values_mut() {
+            if upcasts.tag(&aggregate.events) != aggregate.upcasts_tag {
+                let plugin = Arc::clone(&aggregate.plugin);
+                let upcasts = Arc::clone(&upcasts);
+                let renewed = ActiveAggregate::new(plugin, upcasts, generation, Vec::new());
+                *aggregate = Arc::new(renewed);
+            }
+        }
+        drop(active);
+        self.changes.send_replace(());
     }
 }

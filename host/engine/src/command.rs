@@ -14,6 +14,8 @@ use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use bytes::Bytes;
 
+use crate::upcast::UpcastError;
+
 /// A command someone sends.
 #[derive(Debug, Clone)]
 pub struct CommandRequest {
@@ -190,6 +192,9 @@ pub enum CommandError {
         /// The version of the active plugin.
         plugin_version: String,
     },
+    /// An upcaster made nothing of an event of the stream.
+    #[error("the stream cannot be read")]
+    Upcast(#[source] Box<UpcastError>),
     /// Nothing happened; trying again later may succeed.
     #[error("the command was not decided")]
     Unavailable(#[source] DriverError),

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_core::error::DriverError;
+use annals_core::event::{RecordedEvent, SchemaVersion};
 use annals_core::json;
 use annals_core::limits::PAYLOAD_BYTES_MAX;
-use annals_core::name::{Category, PluginName, QueryName, TableName};
+use annals_core::name::{Category, EventType, PluginName, QueryName, TableName};
 use annals_core::place::{ActualRevision, Revision};
-use annals_core::plugin::Context;
+use annals_core::plugin::{Context, Description};
 use annals_core::port::event_store::SizeLimit;
 use annals_core::port::guest::ProjectionGuest;
 use annals_core::port::state_store::{StateError as StateStoreError, StateSpace};
@@ -31,6 +32,7 @@ use crate::relay::{Relay, RelayPorts, RelayProgress};
 use crate::shard::{Job, Reply, Shard, ShardContext, Work};
 use crate::snapshot::Snapshots;
 use crate::state::{self, AggregateState, StateError};
+use crate::upcast::{self, UpcastEvent, UpcastReadError, Upcasts};
 use crate::view::{self, RowPage, StateViewReader, ViewAnswer, ViewError, WaitFor};
 
 /// What the engine needs of the world.
@@ -98,10 +100,11 @@ impl Engine {
     /// Each variant of [`StartError`].
     pub async fn start(ports: Ports, options: EngineOptions) -> Result<Self, StartError> {
         let state = ports.states.open(&StateSpace::Host).await.map_err(StartError::State)?;
+        let upcasts = Arc::new(Upcasts::new(&options));
         let context = Arc::new(ShardContext {
             snapshots: Snapshots::new(state, ports.store.store_id()),
             store: Arc::clone(&ports.store),
-            catalog: Catalog::default(),
+            catalog: Catalog::new(Arc::clone(&upcasts)),
             clock: Arc::clone(&ports.clock),
             ids: ports.ids,
             options: options.clone(),
@@ -122,6 +125,7 @@ impl Engine {
                 store: ports.store,
                 states: ports.states,
                 bus: ports.bus,
+                upcasts,
                 options: options.clone(),
             },
         }));
@@ -398,6 +402,40 @@ impl Engine {
         });
         let value = answered.await.map_err(|_| ViewError::Stopping)??;
         Ok(ViewAnswer { value, checkpoints })
+    }
+
+    /// Whether a plugin of this description reads what is stored as `event_type` of `version`: itself,
+    /// or through the installed upcasters. These do not declare which of their shapes they make of
+    /// which event: `false` is certain, `true` is what they promise.
+    #[must_use]
+    pub fn reads(
+        &self,
+        wanted: &Description,
+        event_type: &EventType,
+        version: SchemaVersion,
+    ) -> bool {
+        self.context.catalog.upcasts().reads(wanted, event_type, version)
+    }
+
+    /// Events as the installed upcasters make them, to the end of each chain: in order, one or several
+    /// for each that is given.
+    ///
+    /// # Errors
+    /// [`UpcastReadError`].
+    pub async fn upcast(
+        &self,
+        events: Vec<RecordedEvent>,
+    ) -> Result<Vec<UpcastEvent>, UpcastReadError> {
+        let set = self.context.catalog.upcasts().current();
+        let in_flight_max = self.context.options.queries_in_flight_max;
+        let permit = Arc::clone(&self.queries)
+            .try_acquire_owned()
+            .map_err(|_| UpcastReadError::Busy { in_flight_max })?;
+        let upcast = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            upcast::to_the_end(&set, &events)
+        });
+        upcast.await.map_err(|_| UpcastReadError::Stopping)?
     }
 
     fn query_context(&self) -> Context {

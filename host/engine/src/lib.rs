@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Start at [`Engine`]. A command goes through [`command`], `shard` and `check`; an event through
-//! `projection` and [`view`], and through [`relay`] to the bus; which plugin is active is the business
-//! of [`plugins`].
+//! `projection` and [`view`], and through [`relay`] to the bus; on the way to either, [`upcast`] makes
+//! old shapes new. Which plugin is active is the business of [`plugins`].
 
 mod actor;
 mod catalog;
@@ -27,6 +27,7 @@ pub mod relay;
 mod shard;
 mod snapshot;
 pub mod state;
+pub mod upcast;
 pub mod view;
 
 pub use actor::Placement;

@@ -1,6 +1,6 @@
 //! What can be set about the engine, and its limits.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::actor::Placement;
@@ -22,7 +22,15 @@ pub struct EngineOptions {
     pub snapshots_in_flight_max: usize,
     /// Most events a decision may hold.
     pub decision_events_max: usize,
-    /// Most events given to a projection at once.
+    /// Most events that one stored event may become when it is upcast, over all upcasters.
+    pub upcast_events_max: NonZeroUsize,
+    /// Most upcasters one after the other, until a reader reads what they make.
+    pub upcast_chain_max: NonZeroU32,
+    /// Most memory for what upcasters made of events, in bytes; the least recently used go first.
+    /// With 0 every event is upcast each time it is read.
+    pub upcast_cache_bytes_max: usize,
+    /// Most events given to a projection at once; those that upcasters made of one stored event are
+    /// never parted.
     pub batch_events_max: usize,
     /// Most data given to a projection at once, in bytes; one event always fits.
     pub batch_bytes_max: usize,
@@ -68,6 +76,9 @@ impl Default for EngineOptions {
             snapshot_every_events: 100,
             snapshots_in_flight_max: 64,
             decision_events_max: annals_core::limits::COMMIT_EVENTS_MAX,
+            upcast_events_max: NonZeroUsize::MIN.saturating_add(99),
+            upcast_chain_max: NonZeroU32::MIN.saturating_add(99),
+            upcast_cache_bytes_max: 16 << 20,
             batch_events_max: 2_000,
             batch_bytes_max: 4 << 20,
             batch_writes_max: 10_000,

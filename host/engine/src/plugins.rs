@@ -24,8 +24,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use annals_core::error::DriverError;
+use annals_core::event::SchemaVersion;
 use annals_core::id::Digest;
-use annals_core::name::PluginName;
+use annals_core::name::{EventType, PluginName};
 use annals_core::plugin::{Description, PluginKind};
 use annals_core::port::blob_store::BlobError;
 use annals_core::port::event_store::{AppendError, Direction, ReadError};
@@ -37,7 +38,7 @@ use bytes::Bytes;
 use tokio::sync::Mutex;
 use tracing::{error, info};
 
-use crate::catalog::{ActiveAggregate, Catalog};
+use crate::catalog::Catalog;
 use crate::projection::{Projection, ProjectionError, ProjectionPorts};
 use registered::{Entry, Registered, Version};
 
@@ -77,10 +78,25 @@ pub enum InstallError {
         kind: PluginKind,
     },
     /// This host does not run plugins of the kind.
-    #[error("this version of annals runs aggregates and projections, not plugins of kind `{kind}`")]
+    #[error(
+        "this version of annals runs aggregates, projections and upcasters, not plugins of kind \
+         `{kind}`"
+    )]
     UnsupportedKind {
         /// The kind.
         kind: PluginKind,
+    },
+    /// Another upcaster takes one of its events.
+    #[error(
+        "`{event_type}` of schema version {schema_version} is taken by the upcaster `{upcaster}`"
+    )]
+    UpcasterConflict {
+        /// The event's type.
+        event_type: EventType,
+        /// Shape of its data.
+        schema_version: SchemaVersion,
+        /// Who takes it.
+        upcaster: PluginName,
     },
     /// Its projection does not start.
     #[error(transparent)]
@@ -100,6 +116,20 @@ pub enum InstallError {
         /// The version that was to be active.
         version: String,
         /// What it does not read, in order of category, type and schema version.
+        unreadable: Vec<UnreadableEvents>,
+    },
+    /// An active plugin reads less without this version of an upcaster.
+    #[error(
+        "without what the upcaster `{upcaster}` does now, `{reader}` does not read {}; let another \
+         upcaster take these shapes, or install a version of `{reader}` that reads them",
+        gate::list(unreadable)
+    )]
+    NeededUpcaster {
+        /// The upcaster.
+        upcaster: PluginName,
+        /// Who needs it.
+        reader: PluginName,
+        /// What it would not read, in order of category, type and schema version.
         unreadable: Vec<UnreadableEvents>,
     },
     /// What is recorded cannot be counted.
@@ -246,18 +276,32 @@ impl Registry {
         installing: &mut Installing,
     ) -> Result<(), RestoreError> {
         installing.waiting.extend(self.read_news().await?);
+        let mut waiting = Vec::new();
         for name in std::mem::take(&mut installing.waiting) {
-            let wanted = self.registered().active(&name).map(|version| version.digest);
-            let Some(digest) = wanted else {
-                self.deactivate(catalog, &name).await;
+            let wanted = self.registered().active(&name).map(|it| (it.kind, it.digest));
+            waiting.push((name, wanted));
+        }
+        // A projection that started first would pass events by of which an upcaster makes its own;
+        // so would one that started without an upcaster that is installed.
+        waiting.sort_by_key(|(_, wanted)| wanted.map(|(kind, _)| kind != PluginKind::Upcaster));
+        let mut lacks_upcaster = false;
+        for (name, wanted) in waiting {
+            let Some((kind, digest)) = wanted else {
+                self.deactivate(catalog, installing, &name).await;
                 continue;
             };
             if self.is_active(&name, digest) {
                 continue;
             }
+            if lacks_upcaster && kind == PluginKind::Projection {
+                installing.waiting.insert(name);
+                continue;
+            }
             let started = self.start(catalog, installing, (&name, digest)).await;
             let Err(error) = started else { continue };
-            let may_pass = error.may_pass();
+            let is_upcaster = kind == PluginKind::Upcaster;
+            lacks_upcaster |= is_upcaster;
+            let may_pass = error.may_pass() || is_upcaster;
             let error = annals_core::error::ErrorChain(&error).to_string();
             error!(plugin = %name, error, may_pass, "plugin does not start");
             if may_pass {
@@ -305,8 +349,15 @@ impl Registry {
     ) -> Result<InstallOutcome, InstallError> {
         let inspection = plugin.inspection();
         let kind = inspection.kind;
-        if !matches!(kind, PluginKind::Aggregate | PluginKind::Projection) {
+        if kind == PluginKind::ProcessManager {
             return Err(InstallError::UnsupportedKind { kind });
+        }
+        let upcasts = &self.ports.projections.upcasts;
+        if kind == PluginKind::Upcaster
+            && let Some((event_type, schema_version, upcaster)) =
+                upcasts.conflict(plugin.description())
+        {
+            return Err(InstallError::UpcasterConflict { event_type, schema_version, upcaster });
         }
         let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
         let name = &plugin.description().name;
@@ -341,8 +392,10 @@ impl Registry {
                 let ports = self.ports.projections.clone();
                 Some(Arc::new(Projection::start(Arc::clone(&plugin), ports).await?))
             }
-            PluginKind::Aggregate => None,
-            kind => return Err(InstallError::UnsupportedKind { kind }),
+            PluginKind::Aggregate | PluginKind::Upcaster => None,
+            kind @ PluginKind::ProcessManager => {
+                return Err(InstallError::UnsupportedKind { kind });
+            }
         };
         let takes_over = self.active_description(&plugin.description().name).is_some();
         let fresh = if takes_over { self.sandboxes(&plugin).await } else { Vec::new() };
@@ -363,14 +416,19 @@ impl Registry {
 
     fn activate(&self, catalog: &Catalog, prepared: Prepared, installing: &mut Installing) {
         installing.generation += 1;
+        let generation = installing.generation;
         let Prepared { active: next, fresh } = prepared;
         let name = next.plugin.description().name.clone();
-        if next.projection.is_none() {
-            let plugin = Arc::clone(&next.plugin);
-            catalog.activate(ActiveAggregate::new(plugin, installing.generation, fresh));
-        } else {
-            // The name may have been an aggregate's before that was removed.
+        let plugin = Arc::clone(&next.plugin);
+        let kind = plugin.inspection().kind;
+        // The name may have been another kind's before that was removed.
+        if kind != PluginKind::Aggregate {
             catalog.remove(&name);
+        }
+        match kind {
+            PluginKind::Aggregate => catalog.activate(plugin, generation, fresh),
+            PluginKind::Upcaster => catalog.set_upcaster(&name, Some(plugin), generation),
+            PluginKind::Projection | PluginKind::ProcessManager => {}
         }
         let before = {
             let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);

@@ -31,6 +31,7 @@ use tokio::sync::watch;
 
 use crate::actor::Actor;
 use crate::options::EngineOptions;
+use crate::upcast::Upcasts;
 
 pub(crate) use runner::Runner;
 pub(crate) use writes::Tables;
@@ -81,6 +82,7 @@ pub(crate) struct ProjectionPorts {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) states: Arc<dyn StateStores>,
     pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) upcasts: Arc<Upcasts>,
     pub(crate) options: EngineOptions,
 }
 

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! space host, table `snapshots`, key = stream id
-//! value = { "store_id", "plugin", "state_schema", "revision", "data_digest" } \n data
+//! value = { "store_id", "plugin", "state_schema", "upcasts", "revision", "data_digest" } \n data
 //! ```
-//! A snapshot that does not match (another store, build or state schema, damaged bytes) is ignored;
-//! the first of each store of residents is logged.
+//! A snapshot that does not match (another store, build, state schema or upcasters, damaged bytes) is
+//! ignored; the first of each store of residents is logged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +44,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Build<'a> {
     pub(crate) plugin: Digest,
     pub(crate) state_schema: &'a str,
+    /// Stands for the upcasters that showed the plugin its events.
+    pub(crate) upcasts: Option<Digest>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,6 +53,8 @@ struct Header {
     store_id: StoreId,
     plugin: Digest,
     state_schema: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upcasts: Option<Digest>,
     revision: Revision,
     data_digest: Digest,
 }
@@ -87,6 +91,9 @@ impl Snapshots {
         if header.plugin != build.plugin || header.state_schema != build.state_schema {
             return Err("it is of another build of the plugin");
         }
+        if header.upcasts != build.upcasts {
+            return Err("it was made of events that other upcasters made");
+        }
         let data = value.slice(split + 1..);
         if Digest::of(&data) != header.data_digest {
             return Err(DAMAGED);
@@ -106,6 +113,7 @@ impl Snapshots {
             store_id: self.store_id,
             plugin: build.plugin,
             state_schema: build.state_schema.to_owned(),
+            upcasts: build.upcasts,
             revision,
             data_digest: Digest::of(data),
         };

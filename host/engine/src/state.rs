@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use annals_core::columns::History;
 use annals_core::error::DriverError;
-use annals_core::event::RecordedEvent;
+use annals_core::event::{RecordedEvent, SchemaVersion};
 use annals_core::limits::READ_EVENTS_MAX;
+use annals_core::name::EventType;
 use annals_core::place::{ActualRevision, Revision};
 use annals_core::port::EventStore;
 use annals_core::port::event_store::Direction;
@@ -18,6 +19,7 @@ use crate::catalog::ActiveAggregate;
 use crate::check;
 use crate::command::CommandError;
 use crate::shard::read_error;
+use crate::upcast::Stretch;
 
 /// The state of a stream, as its plugin writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,39 +120,92 @@ fn evolve(
     guest: &mut dyn AggregateGuest,
     entity: EntityHandle,
     active: &ActiveAggregate,
-    events: &[RecordedEvent],
+    mut events: &[RecordedEvent],
 ) -> Result<(), CommandError> {
-    let Some(first) = events.first() else {
-        return Ok(());
-    };
-    let mut history = History::starting_at(first.revision);
-    fill(&mut history, active, events)?;
-    guest.evolve(entity, &history).map_err(CommandError::Plugin)
-}
-
-/// Adds events to a history, each under the index its plugin gave it.
-pub(crate) fn fill(
-    history: &mut History,
-    active: &ActiveAggregate,
-    events: &[RecordedEvent],
-) -> Result<(), CommandError> {
-    for event in events {
-        let Some(index) = active.event_index(event) else {
-            return Err(CommandError::UnreadableEvent {
-                stream: event.stream.clone(),
-                event_type: event.event_type.clone(),
-                schema_version: event.schema_version,
-                revision: event.revision,
-                plugin_version: active.description.version.clone(),
-            });
-        };
-        history.push(index, event.recorded_at, &event.data).map_err(|full| {
-            CommandError::Plugin(GuestFailure::Limit {
-                plugin: active.description.name.to_string(),
-                call: "evolve",
-                limit: full.to_string(),
-            })
-        })?;
+    let mut history = History::starting_at(Revision::FIRST);
+    while !events.is_empty() {
+        let stretch = active.upcasts.first(events, active.events());
+        let stretch = stretch.map_err(|error| CommandError::Upcast(Box::new(error)))?;
+        let mut entity = Folding { guest, entity, active, history: &mut history };
+        entity.fold(&stretch).map_err(CommandError::Plugin)??;
+        events = events.get(stretch.taken()..).unwrap_or_default();
     }
     Ok(())
+}
+
+/// Most data given to an entity in one call, in bytes; one event always fits.
+const HISTORY_BYTES_MAX: usize = 4 << 20;
+
+/// An entity that is told what happened.
+pub(crate) struct Folding<'a> {
+    pub(crate) guest: &'a mut dyn AggregateGuest,
+    pub(crate) entity: EntityHandle,
+    pub(crate) active: &'a ActiveAggregate,
+    /// Kept to reuse its memory.
+    pub(crate) history: &'a mut History,
+}
+
+impl Folding<'_> {
+    /// Evolves the entity by events as upcasters show them. The inner error is about the events, the
+    /// outer one about the guest.
+    pub(crate) fn fold(
+        &mut self,
+        seen: &Stretch<'_>,
+    ) -> Result<Result<(), CommandError>, GuestFailure> {
+        self.history.restart_at(Revision::FIRST);
+        for (event, changed) in seen.iter() {
+            let Some(shapes) = changed else {
+                let shape = (&event.event_type, event.schema_version, &*event.data);
+                if let Err(error) = self.add(event, shape, false)? {
+                    return Ok(Err(error));
+                }
+                continue;
+            };
+            for (ordinal, shape) in shapes.iter().enumerate() {
+                let shape = (&shape.event_type, shape.schema_version, &*shape.data);
+                if let Err(error) = self.add(event, shape, ordinal > 0)? {
+                    return Ok(Err(error));
+                }
+            }
+        }
+        self.flush(Revision::FIRST).map(Ok)
+    }
+
+    /// Adds what became of `event`. What is not the first that became of it begins a history of its
+    /// own: in one history, the revision goes up with each event.
+    fn add(
+        &mut self,
+        event: &RecordedEvent,
+        (event_type, version, data): (&EventType, SchemaVersion, &[u8]),
+        is_further: bool,
+    ) -> Result<Result<(), CommandError>, GuestFailure> {
+        let Some(index) = self.active.events().get(event_type, version) else {
+            return Ok(Err(CommandError::UnreadableEvent {
+                stream: event.stream.clone(),
+                event_type: event_type.clone(),
+                schema_version: version,
+                revision: event.revision,
+                plugin_version: self.active.description.version.clone(),
+            }));
+        };
+        let bytes = self.history.data.bytes_count().saturating_add(data.len());
+        if is_further || bytes > HISTORY_BYTES_MAX || self.history.events_count() == 0 {
+            self.flush(event.revision)?;
+        }
+        self.history.push(index, event.recorded_at, data).map_err(|full| GuestFailure::Limit {
+            plugin: self.active.description.name.to_string(),
+            call: "evolve",
+            limit: full.to_string(),
+        })?;
+        Ok(Ok(()))
+    }
+
+    /// Tells the entity what was added, and starts again at a revision.
+    fn flush(&mut self, next: Revision) -> Result<(), GuestFailure> {
+        if self.history.events_count() > 0 {
+            self.guest.evolve(self.entity, self.history)?;
+        }
+        self.history.restart_at(next);
+        Ok(())
+    }
 }

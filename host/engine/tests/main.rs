@@ -18,4 +18,5 @@ mod relay;
 mod snapshots;
 mod support;
 mod swaps;
+mod upcasts;
 mod versions;

@@ -6,8 +6,10 @@ use std::hash::Hash;
 use std::str::FromStr;
 
 use annals_core::event::{ContentType, SchemaVersion};
-use annals_core::name::{InvalidName, PluginName, TableName};
+use annals_core::name::{EventType, InvalidName, PluginName, TableName};
 use annals_core::plugin::{Description, MessageType, PluginKind};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::contract::v0_1_0::descriptor;
 use crate::text::printable;
@@ -64,7 +66,8 @@ pub(crate) fn check(kind: PluginKind, said: descriptor::Description) -> Checked<
         summary: said.summary,
         targets: parsed_list::<PluginName>("targets", &said.targets, commands.len())?,
         commands,
-        events: message_types("events", said.events)?,
+        events: events(kind, said.events)?,
+        produces: produces(kind, &said.extensions)?,
         tables: unique("tables", parsed_list::<TableName>("tables", &said.tables, TABLES_MAX)?)?,
         state_schema: said.state_schema,
     })
@@ -131,6 +134,73 @@ fn check_kind(kind: PluginKind, said: &descriptor::Description) -> Checked<()> {
         )));
     }
     Ok(())
+}
+
+/// A reader knows one schema version of an event; an upcaster may take several.
+fn events(
+    kind: PluginKind,
+    said: Vec<descriptor::MessageType>,
+) -> Checked<Vec<MessageType<EventType>>> {
+    if kind == PluginKind::Upcaster {
+        shapes("events", said)
+    } else {
+        message_types("events", said)
+    }
+}
+
+/// Events of which each name with its schema version is there once.
+fn shapes(list: &str, said: Vec<descriptor::MessageType>) -> Checked<Vec<MessageType<EventType>>> {
+    check_count(list, said.len(), MESSAGE_TYPES_MAX)?;
+    let types: Vec<_> = said.into_iter().map(message_type).collect::<Checked<_>>()?;
+    let shape = |ty: &MessageType<EventType>| format!("{} {}", ty.name, ty.schema_version);
+    unique(list, types.iter().map(shape).collect())?;
+    Ok(types)
+}
+
+/// The extension in which an upcaster says what it makes.
+const PRODUCES: &str = "produces";
+
+/// One entry of [`PRODUCES`].
+#[derive(Debug, Deserialize)]
+struct Produced {
+    name: String,
+    schema_version: u32,
+    #[serde(default)]
+    content_type: String,
+    #[serde(default)]
+    schema: Option<Box<RawValue>>,
+}
+
+/// What an upcaster makes; nothing for the other kinds, whose extension of that name is not ours.
+fn produces(
+    kind: PluginKind,
+    extensions: &[(String, Vec<u8>)],
+) -> Checked<Vec<MessageType<EventType>>> {
+    if kind != PluginKind::Upcaster {
+        return Ok(Vec::new());
+    }
+    let Some((_, value)) = extensions.iter().find(|(key, _)| key == PRODUCES) else {
+        return Err(invalid(format!(
+            "an upcaster lists the shapes that it makes in the extension `{PRODUCES}`"
+        )));
+    };
+    let said: Vec<Produced> = serde_json::from_slice(value).map_err(|error| {
+        let error = printable(&error.to_string(), 512);
+        invalid(format!(
+            "the extension `{PRODUCES}` is not a JSON list of names and schema versions: {error}"
+        ))
+    })?;
+    let said = said.into_iter().map(|produced| descriptor::MessageType {
+        name: produced.name,
+        schema_version: produced.schema_version,
+        content_type: produced.content_type,
+        schema: produced.schema.map(|schema| schema.get().to_owned()).unwrap_or_default(),
+    });
+    let said = shapes(PRODUCES, said.collect())?;
+    if said.is_empty() {
+        return Err(invalid(format!("the extension `{PRODUCES}` of an upcaster is empty")));
+    }
+    Ok(said)
 }
 
 fn message_types<N>(list: &str, said: Vec<descriptor::MessageType>) -> Checked<Vec<MessageType<N>>>

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes ─► check ─► cache, or compile ─► link ─► describe ─► WasmPlugin
-//!                                                              │ aggregate()  projection()
+//!                                                              │ aggregate() projection() upcaster()
 //!                                                              ▼
 //!                                        Sandbox: one store, one instance, one way to call
 //! ```
@@ -33,6 +33,7 @@ mod projection;
 mod runtime;
 mod sandbox;
 mod text;
+mod upcaster;
 
 pub use limits::RuntimeLimits;
 pub use runtime::{CompileCacheOptions, RuntimeError, RuntimeOptions, WasmtimeRuntime};

@@ -16,6 +16,8 @@ pub struct RuntimeLimits {
     pub decide_fuel_max: u64,
     /// What every event of `evolve` and `project` adds to the fuel of the call: about 0.5 ms.
     pub event_fuel_max: u64,
+    /// What every event of `upcast` adds to the fuel of the call: about 5 ms.
+    pub upcast_fuel_max: u64,
     /// Most fuel of a call with many events, of making a sandbox and of `describe`: about 500 ms.
     pub bulk_fuel_max: u64,
     /// Most linear memory of a sandbox, in bytes, over all its memories.
@@ -49,6 +51,7 @@ impl Default for RuntimeLimits {
             function_bytes_max: 1 << 20,
             decide_fuel_max: 200_000_000,
             event_fuel_max: 2_000_000,
+            upcast_fuel_max: 20_000_000,
             bulk_fuel_max: 2_000_000_000,
             memory_bytes_max: 64 << 20,
             table_elements_max: 1 << 18,
@@ -100,6 +103,17 @@ impl RuntimeLimits {
         }
     }
 
+    /// For `upcast` of `events_count` events.
+    pub(crate) fn upcast_budget(&self, events_count: usize) -> Budget {
+        let events_count = u64::try_from(events_count).unwrap_or(u64::MAX);
+        let wanted = self.upcast_fuel_max.saturating_mul(events_count);
+        if wanted < self.bulk_fuel_max {
+            Budget { fuel: wanted, key: "upcast_fuel_max" }
+        } else {
+            self.bulk_budget()
+        }
+    }
+
     /// For making a sandbox and for `describe`.
     pub(crate) fn bulk_budget(&self) -> Budget {
         Budget { fuel: self.bulk_fuel_max, key: "bulk_fuel_max" }
@@ -138,6 +152,12 @@ mod tests {
         assert_eq!(budget(1), (110, "event_fuel_max"));
         assert_eq!(budget(5), (150, "bulk_fuel_max"));
         assert_eq!(budget(usize::MAX), (150, "bulk_fuel_max"));
+        let limits = RuntimeLimits { upcast_fuel_max: 40, ..limits };
+        let budgets = [1, 3, 4].map(|events_count| limits.upcast_budget(events_count));
+        assert_eq!(
+            budgets.map(|Budget { fuel, key }| (fuel, key)),
+            [(40, "upcast_fuel_max"), (120, "upcast_fuel_max"), (150, "bulk_fuel_max")]
+        );
     }
 
     #[test]

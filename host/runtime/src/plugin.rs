@@ -5,6 +5,7 @@ use std::sync::Arc;
 use annals_core::plugin::{Description, PluginKind};
 use annals_core::port::guest::{
     AggregateGuest, GuestFailure, GuestPlugin, Inspection, LoadError, ProjectionGuest,
+    UpcasterGuest,
 };
 use annals_core::time::Clock;
 use wasmtime::Store;
@@ -21,6 +22,7 @@ use crate::log_gate::LogGate;
 use crate::projection::{ProjectionIndices, WasmProjection};
 use crate::sandbox::{Call, Sandbox};
 use crate::text::printable;
+use crate::upcaster::WasmUpcaster;
 
 /// A component that was checked, compiled and described.
 pub(crate) struct WasmPlugin {
@@ -111,6 +113,14 @@ impl GuestPlugin for WasmPlugin {
             return Err(self.is_another_kind(PluginKind::Projection));
         };
         let guest = WasmProjection::open(&self.name, &self.component, exports, self.state())?;
+        Ok(Box::new(guest))
+    }
+
+    fn upcaster(&self) -> Result<Box<dyn UpcasterGuest>, GuestFailure> {
+        let Exports::Upcaster(exports) = &self.exports else {
+            return Err(self.is_another_kind(PluginKind::Upcaster));
+        };
+        let guest = WasmUpcaster::open(&self.name, &self.component, exports, self.state())?;
         Ok(Box::new(guest))
     }
 }

@@ -10,6 +10,7 @@ mod build;
 mod contract;
 mod crafted;
 pub mod misbehaving;
+pub mod misbehaving_upcaster;
 
 use std::sync::OnceLock;
 
@@ -20,6 +21,7 @@ pub use crate::crafted::{
     upcaster, without_descriptor,
 };
 pub use crate::misbehaving::{DescribeFault, misbehaving, misbehaving_in_describe};
+pub use crate::misbehaving_upcaster::misbehaving_upcaster;
 
 /// The bank's aggregate `account`.
 #[must_use]
@@ -33,4 +35,11 @@ pub fn account() -> &'static [u8] {
 pub fn account_balances() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| build::plugin("plugins/bank/account-balances"))
+}
+
+/// The bank's upcaster `first-accounts`.
+#[must_use]
+pub fn first_accounts() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/bank/first-accounts"))
 }

@@ -128,6 +128,7 @@ impl GuestRuntime for NativeRuntime {
             events: EventType::new(ADDED).ok().map(number).into_iter().collect(),
             targets: Vec::new(),
             tables: [SUMS, SEEN].iter().filter_map(|name| TableName::new(name).ok()).collect(),
+            produces: Vec::new(),
             state_schema: "1".to_owned(),
         };
         Ok(Arc::new(NativePlugin { inspection, description: Arc::new(description) }))

@@ -95,6 +95,7 @@ pub(super) fn bare(name: &str, summary: &str) -> Description {
         events: Vec::new(),
         targets: Vec::new(),
         tables: Vec::new(),
+        produces: Vec::new(),
         state_schema: "1".to_owned(),
     }
 }

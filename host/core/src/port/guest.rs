@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! GuestRuntime ── load(bytes) ─► GuestPlugin ── aggregate() ─► AggregateGuest   one per shard
-//!                                            └─ projection() ─► ProjectionGuest one per runner
+//!                                            ├─ projection() ─► ProjectionGuest one per runner
+//!                                            └─ upcaster() ───► UpcasterGuest   one per call at once
 //! ```
 //!
 //! Guests are called synchronously. After any [`GuestFailure`] the guest is unusable, its entities
@@ -15,8 +16,8 @@ use std::sync::Arc;
 use crate::columns::{EventBatch, History};
 use crate::id::Digest;
 use crate::plugin::{
-    Context, Decision, Description, GuestRowKey, GuestWrite, PluginKind, ProjectFailure,
-    QueryRefusal, Refusal,
+    Context, Decision, Description, GuestRowKey, GuestShape, GuestWrite, PluginKind,
+    ProjectFailure, QueryRefusal, Refusal, StoredShape,
 };
 
 /// Makes plugins of bytes.
@@ -73,6 +74,22 @@ pub trait GuestPlugin: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`GuestFailure`] when it is another kind of plugin or cannot be instantiated.
     fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure>;
+
+    /// A fresh sandbox for an upcaster.
+    ///
+    /// # Errors
+    /// [`GuestFailure`] when it is another kind of plugin or cannot be instantiated.
+    fn upcaster(&self) -> Result<Box<dyn UpcasterGuest>, GuestFailure> {
+        Err(GuestFailure::Contract {
+            plugin: self.description().name.to_string(),
+            call: "instantiate",
+            cause: format!(
+                "it is of kind `{}`, not `{}`",
+                self.inspection().kind,
+                PluginKind::Upcaster
+            ),
+        })
+    }
 }
 
 /// Names an entity inside one [`AggregateGuest`].
@@ -158,6 +175,19 @@ pub trait ProjectionGuest: Send + fmt::Debug {
         parameters: &[u8],
         view: Arc<dyn ViewReader>,
     ) -> Result<Result<Vec<u8>, QueryRefusal>, GuestFailure>;
+}
+
+/// A sandbox of an upcaster. It keeps nothing between calls, so any sandbox answers any call alike.
+pub trait UpcasterGuest: Send + fmt::Debug {
+    /// Makes other shapes of events: per event, in order, what it is now, unchecked. `Ok(Err(text))`
+    /// when the plugin cannot handle one of them; the guest stays usable.
+    ///
+    /// # Errors
+    /// [`GuestFailure`]; the guest is unusable afterwards.
+    fn upcast(
+        &mut self,
+        events: &[StoredShape<'_>],
+    ) -> Result<Result<Vec<Vec<GuestShape>>, String>, GuestFailure>;
 }
 
 /// What a projection may read of its own view. Called from inside the sandbox, so it blocks. Table

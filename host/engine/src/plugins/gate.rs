@@ -1,7 +1,8 @@
 //! The history gate: a version is activated only if it reads what is recorded.
 //!
 //! An aggregate must read every event type and schema version of its category; a projection every
-//! recorded version of each event type it wants. What was recorded is counted by the store, so the
+//! recorded version of each event type it wants: itself or through the installed upcasters. An upcaster
+//! takes over or goes only if the plugins that are active read as much afterwards. What was recorded is counted by the store, so the
 //! answer says how many events of what would be unreadable.
 
 use std::collections::HashSet;
@@ -12,23 +13,7 @@ use annals_core::name::EventType;
 use annals_core::plugin::{Description, PluginKind};
 use annals_core::port::event_store::EventTypeCount;
 
-/// Which events a version of a plugin reads.
-#[derive(Debug)]
-pub(super) struct Readable<'a> {
-    declared: HashSet<(&'a EventType, SchemaVersion)>,
-}
-
-impl<'a> Readable<'a> {
-    pub(super) fn of(description: &'a Description) -> Self {
-        let declared = description.events.iter().map(|event| (&event.name, event.schema_version));
-        Self { declared: declared.collect() }
-    }
-
-    /// Whether events of this type and shape can be given to the plugin.
-    pub(super) fn is_readable(&self, event_type: &EventType, version: SchemaVersion) -> bool {
-        self.declared.contains(&(event_type, version))
-    }
-}
+use crate::upcast::UpcastSet;
 
 /// Events that a version does not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +44,8 @@ pub(super) fn unreadable(
     kind: PluginKind,
     description: &Description,
     counts: &[EventTypeCount],
+    upcasts: &UpcastSet,
 ) -> Vec<UnreadableEvents> {
-    let readable = Readable::of(description);
     let wanted: HashSet<_> = description.events.iter().map(|event| &event.name).collect();
     let concerns = |count: &&EventTypeCount| match kind {
         PluginKind::Aggregate => &*count.category == description.name.as_str(),
@@ -72,7 +57,8 @@ pub(super) fn unreadable(
     };
     let counts = counts.iter().filter(concerns);
     let unreadable = counts.filter(|count| {
-        count.events_count > 0 && !readable.is_readable(&count.event_type, count.schema_version)
+        count.events_count > 0
+            && !upcasts.reads(description, &count.event_type, count.schema_version)
     });
     let told = unreadable.map(|count| UnreadableEvents {
         category: count.category.to_string(),

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use annals_core::id::Digest;
 use annals_core::name::PluginName;
+use annals_core::plugin::PluginKind;
+use annals_core::port::event_store::EventTypeCount;
 use annals_core::port::guest::GuestPlugin;
 use tracing::info;
 
@@ -48,7 +50,7 @@ impl Registry {
             let changes = self.changes(&*plugin);
             if outcome != InstallOutcome::Unchanged {
                 if request.force.is_none() {
-                    self.check_history(&*plugin).await?;
+                    self.check_history(&plugin).await?;
                 }
                 let bytes = request.bytes.clone();
                 self.ports.blobs.put(bytes.clone()).await.map_err(InstallError::Blob)?;
@@ -90,7 +92,7 @@ impl Registry {
             self.outcome_of_installing(&*plugin)?;
             let changes = self.changes(&*plugin);
             if request.force.is_none() {
-                self.check_history(&*plugin).await?;
+                self.check_history(&plugin).await?;
             }
             let event = RegistryEvent::Activated(Activated {
                 name: name.clone(),
@@ -148,11 +150,17 @@ impl Registry {
     }
 
     /// Refuses a version that does not read what is recorded.
-    async fn check_history(&self, plugin: &dyn GuestPlugin) -> Result<(), InstallError> {
+    async fn check_history(&self, plugin: &Arc<dyn GuestPlugin>) -> Result<(), InstallError> {
         let counts = self.ports.store.event_type_counts().await;
         let counts = counts.map_err(InstallError::History)?;
         let description = plugin.description();
-        let unreadable = gate::unreadable(plugin.inspection().kind, description, &counts);
+        let kind = plugin.inspection().kind;
+        if kind == PluginKind::Upcaster {
+            let next = Some(Arc::clone(plugin));
+            return self.check_readers(&description.name, next, &counts);
+        }
+        let upcasts = self.ports.projections.upcasts.current();
+        let unreadable = gate::unreadable(kind, description, &counts, &upcasts);
         if unreadable.is_empty() {
             return Ok(());
         }
@@ -161,6 +169,38 @@ impl Registry {
             version: description.version.clone(),
             unreadable,
         })
+    }
+
+    /// Refuses to remove an upcaster that active plugins need.
+    pub(super) async fn check_removal(&self, name: &PluginName) -> Result<(), InstallError> {
+        let counts = self.ports.store.event_type_counts().await;
+        self.check_readers(name, None, &counts.map_err(InstallError::History)?)
+    }
+
+    /// Refuses a version of the upcaster `upcaster`, or its absence, with which an active plugin reads
+    /// less than now.
+    fn check_readers(
+        &self,
+        upcaster: &PluginName,
+        next: Option<Arc<dyn GuestPlugin>>,
+        counts: &[EventTypeCount],
+    ) -> Result<(), InstallError> {
+        let now = self.ports.projections.upcasts.current();
+        let then = now.with(upcaster, next);
+        for status in self.statuses() {
+            let description = &status.description;
+            let before = gate::unreadable(status.kind, description, counts, &now);
+            let mut unreadable = gate::unreadable(status.kind, description, counts, &then);
+            unreadable.retain(|events| !before.contains(events));
+            if !unreadable.is_empty() {
+                return Err(InstallError::NeededUpcaster {
+                    upcaster: upcaster.clone(),
+                    reader: description.name.clone(),
+                    unreadable,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// How the commands and events of `plugin` differ from those that are active.

@@ -34,6 +34,7 @@ impl Registry {
                 Some(true) if request.deletes_views => true,
                 Some(true) | None => return Err(self.unknown_plugin(name)),
                 Some(false) => {
+                    self.check_removal(&name).await?;
                     let event = RegistryEvent::Removed(Removed {
                         name: name.clone(),
                         removed_at: self.ports.clock.now(),
@@ -46,7 +47,7 @@ impl Registry {
                 continue;
             }
             installing.waiting.remove(&name);
-            self.deactivate(catalog, &name).await;
+            self.deactivate(catalog, &mut installing, &name).await;
             let deleted_views_count =
                 if request.deletes_views { self.delete_views(&name).await? } else { 0 };
             return Ok(Removal { name, deleted_views_count });
@@ -55,9 +56,18 @@ impl Registry {
     }
 
     /// Ends what runs of a plugin.
-    pub(super) async fn deactivate(&self, catalog: &Catalog, name: &PluginName) {
+    pub(super) async fn deactivate(
+        &self,
+        catalog: &Catalog,
+        installing: &mut Installing,
+        name: &PluginName,
+    ) {
         catalog.remove(name);
         if let Some(before) = self.take_active(name) {
+            if before.plugin.inspection().kind == PluginKind::Upcaster {
+                installing.generation += 1;
+                catalog.set_upcaster(name, None, installing.generation);
+            }
             before.request_stop();
             if let Some(projection) = &before.projection {
                 projection.ended().await;

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use annals_core::columns::EventBatch;
-use annals_core::event::RecordedEvent;
-use annals_core::place::Partition;
+use annals_core::event::SchemaVersion;
+use annals_core::name::EventType;
 
 use crate::catalog::EventIndexes;
+use crate::upcast::Stretch;
 
 /// Why a batch cannot be made; the text is for the status of the projection.
 #[derive(Debug, thiserror::Error)]
@@ -15,53 +16,109 @@ pub(super) enum BatchError {
         "`{event_type}` of schema version {schema_version} at position {position} is not a version \
          the plugin reads"
     )]
-    UnknownVersion { event_type: String, schema_version: u32, position: u64 },
+    UnknownVersion { event_type: String, schema_version: u32, position: u64, index: usize },
     #[error(transparent)]
     Full(#[from] annals_core::columns::ColumnFull),
 }
 
-/// A batch, and how many of the events it took.
+impl BatchError {
+    /// Which of the stored events it is about.
+    pub(super) const fn index(&self) -> usize {
+        match self {
+            Self::UnknownVersion { index, .. } => *index,
+            Self::Full(_) => 0,
+        }
+    }
+}
+
+/// A batch, and how many of the stored events it took.
 pub(super) struct Filled {
     pub(super) batch: EventBatch,
+    /// Per event of the batch: which of the stored events it is, or was made of.
+    pub(super) sources: Vec<usize>,
     pub(super) taken: usize,
 }
 
-/// Fills a batch from the first of `events`, which are of one partition, up to `events_max` events
-/// and about `bytes_max` bytes of data; at least one event.
+/// Data of one event under the index its plugin gave it.
+type Entry<'a> = (u32, &'a [u8]);
+
+/// Fills a batch from the first of the events seen, which are of one partition, up to `events_max`
+/// events and about `bytes_max` bytes of data; of at least one stored event, and never of a part of
+/// one.
 pub(super) fn fill(
-    events: &[RecordedEvent],
+    seen: &Stretch<'_>,
     indexes: &EventIndexes,
     events_max: usize,
     bytes_max: usize,
 ) -> Result<Filled, BatchError> {
-    let partition = events.first().map_or(Partition::ZERO, |event| event.partition);
-    let mut batch = EventBatch { partition, ..EventBatch::default() };
+    let mut batch = EventBatch::default();
     let mut streams: HashMap<&str, u32> = HashMap::new();
-    let mut taken = 0;
-    for event in events.iter().take(events_max.max(1)) {
-        let is_full = batch.data.bytes_count() + event.data.len() > bytes_max;
+    let (mut sources, mut taken) = (Vec::new(), 0);
+    for (event, changed) in seen.iter() {
+        let mut entries: Vec<Entry<'_>> = Vec::new();
+        let mut add = |event_type: &EventType, version, data| {
+            let index = index_of(indexes, event_type, version).map_err(|Unknown| {
+                BatchError::UnknownVersion {
+                    event_type: event_type.to_string(),
+                    schema_version: version.0,
+                    position: event.position.get(),
+                    index: taken,
+                }
+            })?;
+            entries.extend(index.map(|index| (index, data)));
+            Ok::<_, BatchError>(())
+        };
+        match changed {
+            None => add(&event.event_type, event.schema_version, &*event.data)?,
+            Some(shapes) => {
+                shapes.iter().try_for_each(|s| add(&s.event_type, s.schema_version, &*s.data))?
+            }
+        }
+        let bytes: usize = entries.iter().map(|(_, data)| data.len()).sum();
+        let is_full = sources.len() + entries.len() > events_max.max(1)
+            || batch.data.bytes_count() + bytes > bytes_max;
         if taken > 0 && is_full {
             break;
         }
-        let unknown = || BatchError::UnknownVersion {
-            event_type: event.event_type.to_string(),
-            schema_version: event.schema_version.0,
-            position: event.position.get(),
-        };
-        let index = indexes.get(&event.event_type, event.schema_version).ok_or_else(unknown)?;
-        batch.data.push(&event.data)?;
         let next_stream = u32::try_from(batch.streams.len()).unwrap_or(u32::MAX);
-        let stream = *streams.entry(event.stream.as_str()).or_insert_with(|| {
-            batch.streams.push(event.stream.to_shared());
-            next_stream
-        });
-        batch.stream_indexes.push(stream);
-        batch.event_types.push(index);
-        batch.revisions.push(event.revision);
-        batch.positions.push(event.position);
-        batch.recorded_at.push(event.recorded_at);
+        let stream = match streams.get(event.stream.as_str()) {
+            Some(known) => *known,
+            None if entries.is_empty() => next_stream,
+            None => {
+                batch.streams.push(event.stream.to_shared());
+                streams.insert(event.stream.as_str(), next_stream);
+                next_stream
+            }
+        };
+        for (index, data) in entries {
+            batch.data.push(data)?;
+            batch.stream_indexes.push(stream);
+            batch.event_types.push(index);
+            batch.revisions.push(event.revision);
+            batch.positions.push(event.position);
+            batch.recorded_at.push(event.recorded_at);
+            sources.push(taken);
+        }
+        batch.partition = event.partition;
         taken += 1;
     }
     debug_assert_eq!(batch.streams.len(), streams.len(), "a stream is named once");
-    Ok(Filled { batch, taken })
+    Ok(Filled { batch, sources, taken })
+}
+
+/// The plugin wants the event type, in other versions.
+struct Unknown;
+
+/// The plugin's own index of a shape; `None` when it is of an event that the plugin does not want,
+/// and came because others want it or upcasters made it beside what is wanted.
+fn index_of(
+    indexes: &EventIndexes,
+    event_type: &EventType,
+    version: SchemaVersion,
+) -> Result<Option<u32>, Unknown> {
+    match indexes.get(event_type, version) {
+        Some(index) => Ok(Some(index)),
+        None if indexes.wants(event_type) => Err(Unknown),
+        None => Ok(None),
+    }
 }

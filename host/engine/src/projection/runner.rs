@@ -88,7 +88,8 @@ enum Next {
 impl Runner {
     /// Runs until asked to stop.
     pub(super) async fn run(parts: Parts) {
-        let projector = Projector::new(parts.plugin, Arc::clone(&parts.state));
+        let upcasts = Arc::clone(&parts.ports.upcasts);
+        let projector = Projector::new(parts.plugin, Arc::clone(&parts.state), upcasts);
         let options = &parts.ports.options;
         let retry_wait = options.projection_retry_wait;
         let store = Arc::clone(&parts.ports.store);
@@ -140,6 +141,9 @@ impl Runner {
     }
 
     async fn step(&mut self) -> Result<Next, Fault> {
+        if let Some(filter) = self.projector.look_at_upcasters() {
+            self.filter = filter;
+        }
         match self.role {
             Role::Starting => self.take().await,
             Role::Working { fence, is_sure: false } => self.find_place(fence).await,
@@ -157,8 +161,7 @@ impl Runner {
         let is_smaller = match fault {
             Fault::Guest(GuestFailure::Limit { .. })
             | Fault::State(StateError::TooLarge { .. }) => self.size.halve(self.taken),
-            Fault::Refused { index, .. } => self.size.end_before(*index),
-            _ => false,
+            fault => fault.event().is_some_and(|index| self.size.end_before(index)),
         };
         if is_smaller {
             let events = self.size.events();

@@ -31,7 +31,6 @@ use crate::catalog::ActiveAggregate;
 use crate::check::{self, CheckedDecision};
 use crate::command::{CommandError, CommandOutcome, CommandRequest, Verdict};
 use crate::outcome::{first_outcome, malformed, outcome_events, unknown_command};
-use crate::snapshot::Build;
 
 /// A command on its way, with what is the same at each attempt.
 struct Attempted<'a> {
@@ -275,9 +274,7 @@ impl ShardState {
         // Owned by `snapshots_in_flight`, which the shard waits for before it ends.
         tokio::task::spawn_local(async move {
             if shard.context.store.flush().await.is_ok() {
-                let state_schema = &active.description.state_schema;
-                let build = Build { plugin: active.digest, state_schema };
-                shard.context.snapshots.save(&stream, build, revision, &state).await;
+                shard.context.snapshots.save(&stream, active.build(), revision, &state).await;
             }
             shard.snapshot_ended();
         });

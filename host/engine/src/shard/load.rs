@@ -18,8 +18,9 @@ use super::sandbox::{Resident, Sandbox};
 use crate::catalog::ActiveAggregate;
 use crate::check;
 use crate::command::CommandError;
-use crate::snapshot::{Build, Snapshot};
-use crate::state::fill;
+use crate::snapshot::Snapshot;
+use crate::state::Folding;
+use crate::upcast::Stretch;
 
 /// An entity that is being loaded: not resident yet, in one particular sandbox.
 #[derive(Debug, Clone, Copy)]
@@ -54,9 +55,7 @@ impl ShardState {
         active: &Arc<ActiveAggregate>,
         stream: &StreamId,
     ) -> Result<(), CommandError> {
-        let state_schema = &active.description.state_schema;
-        let build = Build { plugin: active.digest, state_schema };
-        let snapshot = self.context.snapshots.load(stream, build).await;
+        let snapshot = self.context.snapshots.load(stream, active.build()).await;
         let mut page = self.read(stream, snapshot.as_ref().map(|s| s.revision)).await?;
         let start = match snapshot {
             Some(snapshot) => self.start_from(active, stream, &snapshot, &mut page)?,
@@ -70,15 +69,11 @@ impl ShardState {
             }
         };
         loop {
-            let is_there = self.with_sandbox(active, |sandbox| {
-                if sandbox.number != loading.sandbox {
-                    return Ok(Ok(false));
-                }
-                evolve(sandbox, &mut loading, &page.events)
-            });
-            match is_there.map_err(CommandError::Plugin)? {
+            match self.evolve_loading(active, &mut loading, &page.events) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
+                // Its sandbox was dropped, and with it what was loaded.
+                Err(error @ CommandError::Plugin(_)) => return Err(error),
                 Err(error) => {
                     self.abandon(active, loading);
                     return Err(error);
@@ -102,6 +97,36 @@ impl ShardState {
             }
         })
         .map_err(CommandError::Plugin)
+    }
+
+    /// Evolves a loading entity by a page of events; `false` when its sandbox is gone.
+    fn evolve_loading(
+        self: &Rc<Self>,
+        active: &Arc<ActiveAggregate>,
+        loading: &mut Loading,
+        mut events: &[RecordedEvent],
+    ) -> Result<bool, CommandError> {
+        debug_assert!(annals_core::invariants::revisions_are_dense(events), "a stream has a hole");
+        while !events.is_empty() {
+            let seen = active.upcasts.first(events, active.events());
+            let seen = seen.map_err(|error| CommandError::Upcast(Box::new(error)))?;
+            let evolved = self.with_sandbox(active, |sandbox| {
+                if sandbox.number != loading.sandbox {
+                    return Ok(Ok(false));
+                }
+                evolve(sandbox, loading, &seen)
+            });
+            let is_there = evolved.map_err(CommandError::Plugin)??;
+            if !is_there {
+                return Ok(false);
+            }
+            let (done, rest) = events.split_at_checked(seen.taken()).unwrap_or((events, &[]));
+            if let Some(last) = done.last() {
+                loading.revision = last.revision.into();
+            }
+            events = rest;
+        }
+        Ok(true)
     }
 
     async fn read(
@@ -213,25 +238,20 @@ impl ShardState {
     }
 }
 
-/// Evolves a loading entity by a page of events. The inner error is about the events, the outer one
-/// about the guest. `Ok(Ok(true))`: done.
+/// Evolves a loading entity by events as upcasters show them. The inner error is about the events,
+/// the outer one about the guest. `Ok(Ok(true))`: done.
 fn evolve(
     sandbox: &mut Sandbox,
-    loading: &mut Loading,
-    events: &[RecordedEvent],
+    loading: &Loading,
+    seen: &Stretch<'_>,
 ) -> Result<Result<bool, CommandError>, GuestFailure> {
-    let Some(last) = events.last() else {
-        return Ok(Ok(true));
+    let mut folding = Folding {
+        guest: &mut *sandbox.guest,
+        entity: loading.entity,
+        active: &sandbox.active,
+        history: &mut sandbox.history,
     };
-    debug_assert!(annals_core::invariants::revisions_are_dense(events), "a stream has a hole");
-    let mut history = sandbox.take_history(loading.revision.next());
-    if let Err(error) = fill(&mut history, &sandbox.active, events) {
-        return Ok(Err(error));
-    }
-    sandbox.guest.evolve(loading.entity, &history)?;
-    sandbox.history = history;
-    loading.revision = last.revision.into();
-    Ok(Ok(true))
+    Ok(folding.fold(seen)?.map(|()| true))
 }
 
 /// What a failed read means for a command.

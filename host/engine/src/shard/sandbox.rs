@@ -58,10 +58,7 @@ impl Sandbox {
     pub(super) fn take_history(&mut self, first_revision: Revision) -> History {
         let mut history =
             std::mem::replace(&mut self.history, History::starting_at(Revision::FIRST));
-        history.first_revision = first_revision;
-        history.event_types.clear();
-        history.recorded_at.clear();
-        history.data.clear();
+        history.restart_at(first_revision);
         history
     }
 

@@ -17,11 +17,13 @@ use annals_core::plugin::{
 use annals_core::port::GuestRuntime;
 use annals_core::port::guest::{
     AggregateGuest, EntityHandle, GuestFailure, GuestPlugin, Inspection, LoadError,
-    ProjectionGuest, ViewReader,
+    ProjectionGuest, UpcasterGuest, ViewReader,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use super::upcaster::{self, NativeUpcaster, Rule};
 
 /// Counts what guests were asked.
 #[derive(Debug, Default)]
@@ -36,6 +38,14 @@ pub(crate) struct Probe {
     pub(crate) more_rows: AtomicU64,
     /// Partition and number of events of each batch the projection was given.
     pub(crate) batches: Mutex<Vec<(u32, usize)>>,
+    /// First revision and number of events of each history the aggregate was given.
+    pub(crate) histories: Mutex<Vec<(u64, usize)>>,
+    /// Revisions and positions of all events the projection was given.
+    pub(crate) places: Mutex<Vec<(u64, u64)>>,
+    /// How many events upcasters were given.
+    pub(crate) upcast_events: AtomicU64,
+    /// How often upcasters were called.
+    pub(crate) upcast_calls: AtomicU64,
 }
 
 impl Probe {
@@ -50,10 +60,20 @@ struct Recipe {
     kind: PluginKind,
     version: String,
     event_schema: u32,
+    rules: Vec<Rule>,
 }
 
 fn recipe(name: &str, kind: PluginKind, version: &str, event_schema: u32) -> Bytes {
-    let recipe = Recipe { name: name.to_owned(), kind, version: version.to_owned(), event_schema };
+    let (name, version) = (name.to_owned(), version.to_owned());
+    let recipe = Recipe { name, kind, version, event_schema, rules: Vec::new() };
+    serde_json::to_vec(&recipe).unwrap().into()
+}
+
+/// An upcaster with rules.
+pub(crate) fn upcaster(name: &str, version: &str, rules: &[Rule]) -> Bytes {
+    let (name, version) = (name.to_owned(), version.to_owned());
+    let (kind, rules) = (PluginKind::Upcaster, rules.to_vec());
+    let recipe = Recipe { name, kind, version, event_schema: 1, rules };
     serde_json::to_vec(&recipe).unwrap().into()
 }
 
@@ -65,6 +85,11 @@ pub(crate) fn tally(version: &str) -> Bytes {
 /// A tally that knows only another schema version of its events.
 pub(crate) fn tally_with_other_events(version: &str) -> Bytes {
     recipe("tally", PluginKind::Aggregate, version, 2)
+}
+
+/// A projection `tallies` that knows only another schema version of the events.
+pub(crate) fn tallies_with_other_events(version: &str) -> Bytes {
+    recipe("tallies", PluginKind::Projection, version, 2)
 }
 
 /// The projection `tallies`: a row per tally, and a counter of events.
@@ -111,17 +136,22 @@ impl GuestRuntime for NativeRuntime {
                 .filter(|_| is_aggregate)
                 .map(|command| message(CommandName::new(command).unwrap(), 1))
                 .collect(),
-            events: vec![message(EventType::new("added").unwrap(), recipe.event_schema)],
+            events: match recipe.kind {
+                PluginKind::Upcaster => upcaster::takes(&recipe.rules),
+                _ => vec![message(EventType::new("added").unwrap(), recipe.event_schema)],
+            },
             targets: Vec::new(),
             tables: ["rows", "counts"].map(|table| TableName::new(table).unwrap()).to_vec(),
+            produces: upcaster::produces(&recipe.rules),
             state_schema: "1".to_owned(),
         };
         let probe = Arc::clone(&self.probe);
-        Ok(Arc::new(NativePlugin { inspection, description: Arc::new(description), probe }))
+        let (description, rules) = (Arc::new(description), recipe.rules);
+        Ok(Arc::new(NativePlugin { inspection, description, probe, rules }))
     }
 }
 
-fn message<N>(name: N, schema_version: u32) -> MessageType<N> {
+pub(super) fn message<N>(name: N, schema_version: u32) -> MessageType<N> {
     MessageType {
         name,
         schema_version: SchemaVersion(schema_version),
@@ -140,6 +170,7 @@ struct NativePlugin {
     inspection: Inspection,
     description: Arc<Description>,
     probe: Arc<Probe>,
+    rules: Vec<Rule>,
 }
 
 impl GuestPlugin for NativePlugin {
@@ -159,6 +190,10 @@ impl GuestPlugin for NativePlugin {
     fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure> {
         Ok(Box::new(Tallies { probe: Arc::clone(&self.probe) }))
     }
+
+    fn upcaster(&self) -> Result<Box<dyn UpcasterGuest>, GuestFailure> {
+        Ok(Box::new(NativeUpcaster::new(Arc::clone(&self.probe), self.rules.clone())))
+    }
 }
 
 /// The sum of a stream's numbers, per entity.
@@ -170,8 +205,8 @@ struct Tally {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Added {
-    amount: i64,
+pub(super) struct Added {
+    pub(super) amount: i64,
 }
 
 fn trap(call: &'static str) -> GuestFailure {
@@ -225,6 +260,8 @@ impl AggregateGuest for Tally {
     fn evolve(&mut self, entity: EntityHandle, events: &History) -> Result<(), GuestFailure> {
         let count = u64::try_from(events.events_count()).unwrap();
         self.probe.evolved_events.fetch_add(count, Ordering::Relaxed);
+        let history = (events.first_revision.get(), events.events_count());
+        self.probe.histories.lock().unwrap().push(history);
         let mut start = 0;
         for end in events.data.ends() {
             let end = usize::try_from(*end).unwrap();
@@ -301,6 +338,9 @@ impl ProjectionGuest for Tallies {
         }
         let batch = (events.partition.0, events.events_count());
         self.probe.batches.lock().unwrap().push(batch);
+        let places = events.revisions.iter().zip(&events.positions);
+        let places = places.map(|(revision, position)| (revision.get(), position.get()));
+        self.probe.places.lock().unwrap().extend(places);
         let keys: Vec<_> = events
             .streams
             .iter()

@@ -1,13 +1,13 @@
 //! From what a guest of contract 0.1.0 returns to the host's types, unchecked, and back.
 
 use annals_core::plugin::{
-    Decision, GuestClaim, GuestEvent, GuestRowKey, GuestWrite, ProjectFailure, QueryRefusal,
-    Refusal,
+    Decision, GuestClaim, GuestEvent, GuestRowKey, GuestShape, GuestWrite, ProjectFailure,
+    QueryRefusal, Refusal,
 };
 use annals_core::time::Timestamp;
 
 use super::bindings::annals::plugin::{types, view};
-use super::{aggregate, projection, query};
+use super::{aggregate, projection, query, upcaster};
 
 impl From<aggregate::Decision> for Decision {
     fn from(decision: aggregate::Decision) -> Self {
@@ -79,5 +79,11 @@ impl From<query::QueryError> for QueryRefusal {
             query::QueryError::Unknown => Self::Unknown,
             query::QueryError::Malformed(text) => Self::Malformed(text),
         }
+    }
+}
+
+impl From<upcaster::StoredEventResult> for GuestShape {
+    fn from(event: upcaster::StoredEventResult) -> Self {
+        Self { name: event.name, schema_version: event.schema_version, data: event.data }
     }
 }
