@@ -86,7 +86,12 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         // A table may be called `queries`: its rows are read with GET.
         .route("/v1/views/{projection}/queries/{query}", post(view::query).get(view::row))
         .route("/v1/plugins", get(plugin::list))
-        .route("/v1/plugins/{name}", put(plugin::install).get(plugin::show))
+        .route(
+            "/v1/plugins/{name}",
+            put(plugin::install).get(plugin::show).delete(plugin::versions::remove),
+        )
+        .route("/v1/plugins/{name}/history", get(plugin::history::read))
+        .route("/v1/plugins/{name}/rollback", post(plugin::versions::roll_back))
         .route("/v1/projections", get(projection::list))
         .route("/v1/projections/{name}", get(projection::show))
         .route("/v1/relay", get(relay::show))

@@ -1,4 +1,9 @@
-//! Plugins: installing and listing.
+//! Plugins: installing and listing. `plugin/versions.rs` rolls back and removes, `plugin/history.rs`
+//! says what happened.
+
+mod change;
+pub(crate) mod history;
+pub(crate) mod versions;
 
 use std::sync::Arc;
 
@@ -6,7 +11,9 @@ use annals_core::event::SchemaVersion;
 use annals_core::id::Digest;
 use annals_core::name::PluginName;
 use annals_core::plugin::{MessageType, PluginKind};
-use annals_engine::plugins::{InstallOutcome, PluginStatus};
+use annals_engine::plugins::{
+    Activation, ForceReason, InstallOutcome, InstallRequest, PluginStatus, PluginVersion,
+};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
@@ -20,6 +27,7 @@ use crate::openapi::ProblemDocument;
 use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::request::{body, headers, path};
+use change::ChangeJson;
 
 /// Checks, compiles, activates and records a plugin.
 #[utoipa::path(
@@ -27,7 +35,11 @@ use crate::request::{body, headers, path};
     operation_id = "install_plugin",
     path = "/v1/plugins/{name}",
     tag = "plugins",
-    params(("name" = String, Path, description = "The plugin's own name.")),
+    params(
+        ("name" = String, Path, description = "The plugin's own name."),
+        ("force" = Option<bool>, Query, description = "Install it although it does not read all that is recorded; needs a `reason`."),
+        ("reason" = Option<String>, Query, description = "Why, for the history: at most 1024 bytes."),
+    ),
     request_body(content = Vec<u8>, content_type = "application/wasm", description = "The component."),
     responses(
         (status = 200, description = "Installed and active.", body = InstalledJson<'static>),
@@ -39,13 +51,14 @@ pub(crate) async fn install(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    Query::none(&parts.uri)?;
+    let force = Query::parse(&parts.uri, &["force", "reason"])?.force()?;
     let [name] = path::segments(&parts.uri, 2)?;
     let name = PluginName::new(&name)?;
     headers::media_type(&parts.headers, &["application/wasm", "application/octet-stream"])?;
     let whole = body::read(&api, body, api.options.component_bytes_max).await?;
-    let (outcome, plugin) = api.engine.install(Some(&name), whole.bytes.clone(), None).await?;
-    json_response(&InstalledJson { outcome, plugin: PluginJson::new(&plugin) })
+    let bytes = whole.bytes.clone();
+    let request = InstallRequest { name: Some(name), bytes, principal: None, force };
+    activated(&api.engine.install_by(request).await?)
 }
 
 /// Lists the installed plugins, in order of name.
@@ -87,27 +100,40 @@ pub(crate) async fn show(
     Query::none(request.uri())?;
     let [name] = path::segments(request.uri(), 2)?;
     let name = PluginName::new(&name)?;
-    let plugin = api.engine.plugin(&name).ok_or_else(|| {
-        let known = api.engine.plugins();
-        let known: Vec<_> = known.iter().map(|plugin| &plugin.description.name).collect();
-        Problem::new(
-            Code::UnknownPlugin,
-            format!("There is no plugin `{name}`. Use one of `known`, or install it."),
-        )
-        .with("known", known.as_slice())
-    })?;
+    let plugin = api.engine.plugin(&name).ok_or_else(|| unknown(&api, &name))?;
     json_response(&PluginJson::new(&plugin))
+}
+
+fn unknown(api: &Api, name: &PluginName) -> Problem {
+    let known = api.engine.plugins();
+    let known: Vec<_> = known.iter().map(|plugin| &plugin.description.name).collect();
+    Problem::new(
+        Code::UnknownPlugin,
+        format!("There is no plugin `{name}`. Use one of `known`, or install it."),
+    )
+    .with("known", known.as_slice())
+}
+
+fn activated(activation: &Activation) -> Result<Response, Problem> {
+    json_response(&InstalledJson {
+        outcome: activation.outcome,
+        plugin: PluginJson::new(&activation.plugin),
+        changes: activation.changes.iter().map(ChangeJson::new).collect(),
+    })
 }
 
 /// What installing did.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Installed)]
 pub(crate) struct InstalledJson<'a> {
-    /// `installed`, `upgraded` or `unchanged`.
+    /// `installed`, `upgraded`, `rolled-back` or `unchanged`.
     #[schema(value_type = String)]
     outcome: InstallOutcome,
     /// The plugin.
     plugin: PluginJson<'a>,
+    /// How its commands and events differ from those of the version before: commands first, each in
+    /// order of name and schema version.
+    changes: Vec<ChangeJson<'a>>,
 }
 
 /// The installed plugins.
@@ -145,6 +171,17 @@ pub(crate) struct PluginJson<'a> {
     /// When it was installed (RFC 3339).
     #[schema(value_type = String, format = "date-time")]
     installed_at: Time,
+    /// Who installed it; null when nobody was asked who they are.
+    installed_by: Option<&'a str>,
+    /// Since when it is active (RFC 3339): later than `installed_at` after a roll back.
+    #[schema(value_type = String, format = "date-time")]
+    activated_at: Time,
+    /// Why it was activated although it did not read all that was recorded; null when there was no
+    /// need.
+    #[schema(value_type = Option<String>)]
+    force_reason: Option<&'a ForceReason>,
+    /// The versions that are kept, the newest activation first; the first one is active.
+    versions: Vec<VersionJson<'a>>,
     /// What it decides.
     commands: Vec<MessageJson<'a>>,
     /// What it records, or wants.
@@ -167,6 +204,10 @@ impl<'a> PluginJson<'a> {
             imports: &status.imports,
             has_queries: status.has_queries,
             installed_at: Time(status.installed_at),
+            installed_by: status.installed_by.as_deref(),
+            activated_at: Time(status.activated_at),
+            force_reason: status.force_reason.as_ref(),
+            versions: status.versions.iter().map(VersionJson::new).collect(),
             commands: description
                 .commands
                 .iter()
@@ -178,6 +219,43 @@ impl<'a> PluginJson<'a> {
                 .map(|m| MessageJson::new(m, m.name.as_str()))
                 .collect(),
             tables: description.tables.iter().map(|table| table.as_str()).collect(),
+        }
+    }
+}
+
+/// A version of a plugin that is kept.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PluginVersion)]
+pub(crate) struct VersionJson<'a> {
+    /// Its semantic version.
+    version: &'a str,
+    /// Content of its component (SHA-256).
+    #[schema(value_type = String)]
+    digest: Digest,
+    /// Size of its component.
+    component_bytes: usize,
+    /// When it was installed last (RFC 3339).
+    #[schema(value_type = String, format = "date-time")]
+    installed_at: Time,
+    /// Who installed it; null when nobody was asked who they are.
+    installed_by: Option<&'a str>,
+    /// When it was activated last (RFC 3339).
+    #[schema(value_type = String, format = "date-time")]
+    activated_at: Time,
+    /// Whether it is the one that runs.
+    is_active: bool,
+}
+
+impl<'a> VersionJson<'a> {
+    fn new(version: &'a PluginVersion) -> Self {
+        Self {
+            version: &version.version,
+            digest: version.digest,
+            component_bytes: version.component_bytes,
+            installed_at: Time(version.installed_at),
+            installed_by: version.installed_by.as_deref(),
+            activated_at: Time(version.activated_at),
+            is_active: version.is_active,
         }
     }
 }

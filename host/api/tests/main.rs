@@ -18,6 +18,7 @@ mod health;
 mod limits;
 mod openapi;
 mod partitions;
+mod plugin_versions;
 mod plugins;
 mod requests;
 mod streams;

@@ -38,13 +38,25 @@ async fn installs_upgrades_and_lists_plugins() {
         "imports": ["annals:plugin/log@0.1.0"],
         "has_queries": false,
         "installed_at": NOW,
+        "installed_by": null,
+        "activated_at": NOW,
+        "force_reason": null,
+        "versions": [{
+            "version": "1.0.0",
+            "digest": Digest::of(b"misbehaving 1.0.0").to_string(),
+            "component_bytes": 17,
+            "installed_at": NOW,
+            "installed_by": null,
+            "activated_at": NOW,
+            "is_active": true,
+        }],
         "commands": [
             message("trap"), message("reach-limit"), message("break-contract"), message("wait"),
         ],
         "events": [],
         "tables": [],
     });
-    let outcome = |outcome: &str, plugin: &Value| json!({"outcome": outcome, "plugin": plugin});
+    let outcome = |outcome: &str, plugin: &Value| json!({"outcome": outcome, "plugin": plugin, "changes": []});
     assert_eq!((installed.status.as_u16(), installed.json()), (200, outcome("installed", &plugin)));
     let again = put(&host, "misbehaving", "misbehaving 1.0.0").await;
     assert_eq!(again.json(), outcome("unchanged", &plugin));

@@ -69,6 +69,11 @@ impl Call {
         Self { method: Method::PUT, path, headers: vec![wasm], body: body.into() }
     }
 
+    /// Removes something.
+    pub(crate) fn delete(path: ApiPath) -> Self {
+        Self { method: Method::DELETE, path, headers: Vec::new(), body: Bytes::new() }
+    }
+
     /// Adds a header, when there is something to say.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: Option<&str>) -> Self {

@@ -1,11 +1,17 @@
-//! `annals plugin`: writes, builds, looks at, tests, installs and lists plugins.
+//! `annals plugin`: writes, builds, looks at and tests plugins, and looks after those of a daemon.
 
 mod build;
+mod changes;
 mod component;
 mod example;
+mod force;
+mod history;
 mod install;
 mod list;
 mod new;
+mod remove;
+mod rollback;
+mod show;
 mod template;
 mod test;
 
@@ -24,6 +30,10 @@ pub(crate) enum PluginCommand {
     Inspect(InspectArgs),
     Install(install::InstallArgs),
     List(list::ListArgs),
+    Show(show::ShowArgs),
+    History(history::HistoryArgs),
+    Rollback(rollback::RollbackArgs),
+    Remove(remove::RemoveArgs),
 }
 
 /// Check that a file is a plugin this version runs
@@ -60,5 +70,9 @@ pub(crate) fn run(command: PluginCommand, output: &mut Output) -> Result<(), Fai
         PluginCommand::Inspect(args) => component::inspect(&args.file, output),
         PluginCommand::Install(args) => install::run(&args, output),
         PluginCommand::List(args) => list::run(&args, output),
+        PluginCommand::Show(args) => show::run(&args, output),
+        PluginCommand::History(args) => history::run(&args, output),
+        PluginCommand::Rollback(args) => rollback::run(&args, output),
+        PluginCommand::Remove(args) => remove::run(&args, output),
     }
 }

@@ -24,6 +24,7 @@ Exit codes: 0 stopped as told, 1 it cannot start as told, 2 it failed.
 Examples:
   annals serve
   annals serve --data /var/lib/annals --listen 127.0.0.1:7070
+  annals serve --watch-plugins target/plugins
   annals serve --config annals.toml --print-config")]
 pub(crate) struct ServeArgs {
     /// Read settings from this file
@@ -46,6 +47,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
     log_format: Option<String>,
 
+    /// Install the components (*.wasm) of this folder, now and whenever they change; for development
+    #[arg(long, value_name = "DIR")]
+    watch_plugins: Option<PathBuf>,
+
     /// Print the settings in force, as an `annals.toml`, and end
     #[arg(long)]
     print_config: bool,
@@ -65,6 +70,9 @@ impl ServeArgs {
         }
         if let Some(format) = &self.log_format {
             flags.push(("--log-format", "log", "format", format.clone()));
+        }
+        if let Some(folder) = &self.watch_plugins {
+            flags.push(("--watch-plugins", "plugins", "watch", folder.display().to_string()));
         }
         ConfigSource { file: self.config.clone(), environment: Environment::of_process(), flags }
     }

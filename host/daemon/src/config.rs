@@ -18,12 +18,14 @@ mod reference;
 mod remote;
 mod source;
 mod value;
+mod versions_kept;
 
 use std::fmt::Write as _;
 
 pub use area::{Area, Entry, variable};
 pub use areas::{
-    Api, Bus, Dynamodb, Engine, Limits, Log, PORT, Projections, Redis, Server, Shutdown, Store,
+    Api, Bus, Dynamodb, Engine, Limits, Log, PORT, Plugins, Projections, Redis, Server, Shutdown,
+    Store,
 };
 pub use choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
 pub use environment::Environment;
@@ -31,6 +33,7 @@ pub use reference::reference;
 pub use remote::{Endpoint, OperationWait, RedisUrl, RegionName, TablePrefix};
 pub use source::{CONFIG_FILE, ConfigError, ConfigSource, Loaded, Origin};
 pub use value::{BadValue, ByteCount, SegmentBytes, Setting, duration_text};
+pub use versions_kept::VersionsKept;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,6 +54,8 @@ pub struct Config {
     pub engine: Engine,
     /// How events become views.
     pub projections: Projections,
+    /// Which plugins are kept, and where from they come.
+    pub plugins: Plugins,
     /// What a plugin may use.
     pub limits: Limits,
     /// What the daemon says.
@@ -60,7 +65,7 @@ pub struct Config {
 }
 
 /// How many areas there are.
-const AREAS_COUNT: usize = 11;
+const AREAS_COUNT: usize = 12;
 
 impl Config {
     /// All areas, in the order of the documentation.
@@ -75,6 +80,7 @@ impl Config {
             &self.redis,
             &self.engine,
             &self.projections,
+            &self.plugins,
             &self.limits,
             &self.log,
             &self.shutdown,
@@ -91,6 +97,7 @@ impl Config {
             &mut self.redis,
             &mut self.engine,
             &mut self.projections,
+            &mut self.plugins,
             &mut self.limits,
             &mut self.log,
             &mut self.shutdown,

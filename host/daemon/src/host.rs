@@ -13,6 +13,7 @@ use crate::config::{Config, Shutdown};
 use crate::error::StartError;
 use crate::options;
 use crate::server::{ConnectionLimits, Server, listen};
+use crate::watch::Watch;
 
 /// A running daemon.
 ///
@@ -25,6 +26,7 @@ pub struct Host {
     assembly: Assembly,
     server: Server,
     lifecycle: Lifecycle,
+    watch: Option<Watch>,
     limits: Shutdown,
 }
 
@@ -51,7 +53,11 @@ impl Host {
         let server = Server::start(listener, router, limits)?;
         let store = assembly.engine().store().store_id();
         info!(address = %server.address(), %store, place = config.store_place(), "serving");
-        Ok(Self { assembly, server, lifecycle, limits: config.shutdown.clone() })
+        let watch = config.plugins.watch.as_ref().map(|folder| {
+            let bytes_max = config.limits.component_bytes_max.bytes();
+            Watch::start(Arc::clone(assembly.engine()), folder.clone(), bytes_max)
+        });
+        Ok(Self { assembly, server, lifecycle, watch, limits: config.shutdown.clone() })
     }
 
     /// Where it listens: with port 0 in the configuration, this has the real one.
@@ -76,6 +82,9 @@ impl Host {
     pub async fn stop(self) {
         info!("stopping");
         self.lifecycle.stop();
+        if let Some(watch) = self.watch {
+            watch.stop().await;
+        }
         if !self.server.stop(self.limits.requests_wait_max).await {
             warn!("some requests were not answered in time, their connections are cut");
         }

@@ -26,6 +26,7 @@ mod signals;
 mod stores;
 pub mod tables;
 pub mod transfer;
+mod watch;
 
 pub use assembly::{Assembly, inspector};
 pub use clock::SystemClock;

@@ -38,6 +38,7 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         relay_check_every: config.bus.check_every,
         relay_retry_wait: config.bus.retry_wait,
         relay_retry_wait_max: config.bus.retry_wait_max,
+        versions_kept: config.plugins.versions_kept.get(),
         placement: Placement::Threads,
         ..EngineOptions::default()
     }

@@ -43,9 +43,14 @@ async fn back(engine: &Engine) -> Result<String, InstallError> {
     Ok(done.plugin.description.version.clone())
 }
 
-async fn remove(engine: &Engine, plugin: &str, deletes_views: bool) -> Result<usize, InstallError> {
-    let request = RemoveRequest { name: name(plugin), deletes_views, principal: None };
+async fn remove(engine: &Engine, plugin: &str) -> Result<usize, InstallError> {
+    let request = RemoveRequest { name: name(plugin), deletes_views: false, principal: None };
     engine.remove(request).await.map(|removal| removal.deleted_views_count)
+}
+
+async fn remove_with_views(engine: &Engine, plugin: &str) -> usize {
+    let request = RemoveRequest { name: name(plugin), deletes_views: true, principal: None };
+    engine.remove(request).await.unwrap().deleted_views_count
 }
 
 fn version(engine: &Engine, plugin: &str) -> Option<String> {
@@ -149,12 +154,12 @@ fn a_removed_aggregate_is_unknown_and_comes_back_with_its_events() {
         let world = World::new();
         let engine = world.start_with_tally().await;
         add(&engine, "a", 2).await.unwrap();
-        assert_eq!(remove(&engine, "tally", false).await.unwrap(), 0);
+        assert_eq!(remove(&engine, "tally").await.unwrap(), 0);
         let refused = add(&engine, "a", 2).await.unwrap_err();
         assert!(
             matches!(&refused, CommandError::UnknownAggregate { known, .. } if known.is_empty())
         );
-        let again = remove(&engine, "tally", false).await.unwrap_err();
+        let again = remove(&engine, "tally").await.unwrap_err();
         assert!(matches!(again, InstallError::UnknownPlugin { .. }), "{again}");
         assert_eq!(engine.plugins().len(), 0);
         engine.stop().await;
@@ -162,7 +167,7 @@ fn a_removed_aggregate_is_unknown_and_comes_back_with_its_events() {
         assert_eq!(version(&engine, "tally"), None);
         assert_eq!(back(&engine).await.unwrap(), "1.0.0");
         assert_eq!(state(&engine, "a").await, (0, "2".to_owned()));
-        remove(&engine, "tally", false).await.unwrap();
+        remove(&engine, "tally").await.unwrap();
         assert_eq!(install(&engine, tally("1.1.0")).await, InstallOutcome::Installed);
         add(&engine, "a", 3).await.unwrap();
         assert_eq!(state(&engine, "a").await, (1, "5".to_owned()));
@@ -179,7 +184,7 @@ fn the_view_of_a_removed_projection_goes_only_when_asked() {
         let added = add(&engine, "a", 2).await.unwrap();
         let read = async |engine: &Engine| row(engine, "rows:tally/a", reaching(&added)).await;
         assert_eq!(read(&engine).await.as_deref(), Some("2"));
-        assert_eq!(remove(&engine, "tallies", false).await.unwrap(), 0);
+        assert_eq!(remove(&engine, "tallies").await.unwrap(), 0);
         let unknown = engine.view_row(&name("tallies"), &table("rows"), b"a", None).await;
         assert!(matches!(unknown.unwrap_err(), ViewError::UnknownProjection { .. }));
         let batches = world.probe.batches.lock().unwrap().len();
@@ -190,9 +195,9 @@ fn the_view_of_a_removed_projection_goes_only_when_asked() {
             batches,
             "nothing is projected again"
         );
-        assert_eq!(remove(&engine, "tallies", false).await.unwrap(), 0);
-        assert_eq!(remove(&engine, "tallies", true).await.unwrap(), 1);
-        assert_eq!(remove(&engine, "tallies", true).await.unwrap(), 0);
+        assert_eq!(remove(&engine, "tallies").await.unwrap(), 0);
+        assert_eq!(remove_with_views(&engine, "tallies").await, 1);
+        assert_eq!(remove_with_views(&engine, "tallies").await, 0);
         install(&engine, tallies("1.0.0")).await;
         assert_eq!(read(&engine).await.as_deref(), Some("2"));
         assert!(world.probe.batches.lock().unwrap().len() > batches);
@@ -222,7 +227,7 @@ fn other_hosts_follow_roll_backs_and_removals() {
         add(&other, "a", 1).await.unwrap();
         assert_eq!(back(&other).await.unwrap(), "1.0.0");
         has(&one, "tally", Some("1.0.0")).await;
-        remove(&one, "tally", false).await.unwrap();
+        remove(&one, "tally").await.unwrap();
         has(&other, "tally", None).await;
         let refused = add(&other, "a", 1).await.unwrap_err();
         assert!(matches!(refused, CommandError::UnknownAggregate { .. }), "{refused}");
@@ -315,7 +320,7 @@ fn the_history_says_who_did_what_when_and_why() {
         install(&engine, tallies("1.0.0")).await;
         force(&engine, tally("2.0.0"), "a test").await.unwrap();
         back(&engine).await.unwrap();
-        remove(&engine, "tally", true).await.unwrap();
+        remove_with_views(&engine, "tally").await;
         let history = async |from, limit| {
             engine.plugin_history(&name("tally"), from, limit).await.unwrap().unwrap()
         };
@@ -387,7 +392,7 @@ fn a_name_is_free_for_another_kind_when_its_plugin_is_removed() {
         install(&engine, aggregate.clone()).await;
         let taken = engine.install(None, projection.clone(), None).await.unwrap_err();
         assert!(matches!(taken, InstallError::OtherKind { .. }), "{taken}");
-        remove(&engine, "both", false).await.unwrap();
+        remove(&engine, "both").await.unwrap();
         assert_eq!(install(&engine, projection).await, InstallOutcome::Installed);
         let previous = engine.roll_back(to("both", None)).await.unwrap_err();
         assert!(matches!(previous, InstallError::OtherKind { .. }), "{previous}");

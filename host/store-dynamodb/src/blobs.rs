@@ -14,7 +14,9 @@ use annals_core::error::DriverError;
 use annals_core::id::Digest;
 use annals_core::limits::ROW_BYTES_MAX;
 use annals_core::port::blob_store::BlobError;
-use annals_core::port::state_store::{KeyRange, RowKey, StateCommit, StateError, StateSpace, StateWrite};
+use annals_core::port::state_store::{
+    KeyRange, RowKey, StateCommit, StateError, StateSpace, StateWrite,
+};
 use annals_core::port::{BlobStore, StateStore, StateStores};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -179,7 +181,8 @@ impl BlobStore for ChunkedBlobStore {
         loop {
             let range = KeyRange::prefix(digest.as_bytes());
             let rows = self.state.scan(TABLE, range, CHUNKS_PER_REMOVAL).await;
-            let rows = rows.map_err(|error| unavailable("failed to find parts of a blob", error))?;
+            let rows =
+                rows.map_err(|error| unavailable("failed to find parts of a blob", error))?;
             // A head that is there by now is of whoever put the bytes again meanwhile.
             let is_put_again = rows.iter().any(|row| row.key.len() == digest.as_bytes().len());
             if rows.is_empty() || is_put_again {

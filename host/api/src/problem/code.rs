@@ -92,6 +92,8 @@ codes! {
     UnknownQuery = "unknown-query" NOT_FOUND,
     /// There is no such plugin.
     UnknownPlugin = "unknown-plugin" NOT_FOUND,
+    /// The version of the plugin is not kept.
+    VersionNotKept = "version-not-kept" NOT_FOUND,
     /// The path exists, but not with this method.
     MethodNotAllowed = "method-not-allowed" METHOD_NOT_ALLOWED,
     /// The body came too slowly.
@@ -108,6 +110,10 @@ codes! {
     EventIdsReused = "event-ids-reused" CONFLICT,
     /// The name belongs to a plugin of another kind.
     PluginKindDiffers = "plugin-kind-differs" CONFLICT,
+    /// The version of the plugin does not read what is recorded.
+    UnreadableHistory = "unreadable-history" CONFLICT,
+    /// There is no version of the plugin to go back to.
+    NoVersionBefore = "no-version-before" CONFLICT,
     /// The body is larger than allowed.
     BodyTooLarge = "body-too-large" PAYLOAD_TOO_LARGE,
     /// A line of a batch is longer than allowed.

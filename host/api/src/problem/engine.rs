@@ -1,5 +1,7 @@
 //! The engine's errors as problems.
 
+mod versions;
+
 use annals_core::error::ErrorChain;
 use annals_core::port::guest::GuestFailure;
 use annals_core::stream::InvalidStreamId;
@@ -139,6 +141,17 @@ impl From<InstallError> for Problem {
                 Code::UnsupportedPluginKind,
                 format!("{text}. Install it on a newer host."),
             ),
+            InstallError::UnreadableHistory { .. }
+            | InstallError::UnknownPlugin { .. }
+            | InstallError::NoVersionBefore { .. }
+            | InstallError::VersionNotKept { .. } => versions::problem(&error, text),
+            InstallError::History(cause) => unavailable().caused_by(cause),
+            InstallError::View(cause) => Self::new(
+                Code::Unavailable,
+                "The plugin is removed, its views may not be deleted yet. Remove it again with \
+                 `delete_view=true`.",
+            )
+            .caused_by(cause),
             InstallError::Projection(cause @ ProjectionError::Checkpoint { .. }) => {
                 damaged().caused_by(cause)
             }

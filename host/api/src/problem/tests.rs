@@ -13,7 +13,7 @@ use annals_core::port::guest::{GuestFailure, LoadError};
 use annals_core::port::state_store::StateError as RowsError;
 use annals_core::stream::StreamId;
 use annals_engine::command::CommandError;
-use annals_engine::plugins::{InstallError, RestoreError};
+use annals_engine::plugins::{InstallError, RestoreError, UnreadableEvents};
 use annals_engine::projection::{Phase, ProjectionError};
 use annals_engine::state::StateError;
 use annals_engine::view::ViewError;
@@ -151,6 +151,21 @@ fn errors_of_installing_have_their_codes() {
     let damaged = RestoreError::Damaged { cause: SECRET.to_owned() };
     check(InstallError::Registry(damaged), Code::Damaged);
     check(InstallError::Stopping, Code::Stopping);
+    let unreadable = UnreadableEvents {
+        category: "account".to_owned(),
+        event_type: "account-opened".parse().unwrap(),
+        schema_version: SchemaVersion::FIRST,
+        events_count: 2,
+    };
+    let (version, unreadable) = ("2.0.0".to_owned(), vec![unreadable]);
+    let history = InstallError::UnreadableHistory { name: name(), version, unreadable };
+    check(history, Code::UnreadableHistory);
+    check(InstallError::History(ReadError::Unavailable(driver())), Code::Unavailable);
+    check(InstallError::UnknownPlugin { name: name(), known: vec![name()] }, Code::UnknownPlugin);
+    check(InstallError::NoVersionBefore { name: name() }, Code::NoVersionBefore);
+    let kept = vec![digest];
+    check(InstallError::VersionNotKept { name: name(), digest, kept }, Code::VersionNotKept);
+    check(InstallError::View(RowsError::Unavailable(driver())), Code::Unavailable);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use annals_core::name::{Category, EventType};
 use annals_core::place::{Partition, Position};
 use annals_core::port::event_store::FeedFilter;
+use annals_engine::plugins::ForceReason;
 use annals_engine::view::WaitFor;
 use axum::http::Uri;
 use percent_encoding::percent_decode_str;
@@ -79,6 +80,29 @@ impl<'a> Query<'a> {
             number.ok_or_else(|| bad(name, NOT_IN_RANGE, &expected()))
         };
         self.text(name).map(parse).transpose()
+    }
+
+    /// A parameter that is `true` or `false`; absent is `false`.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(bad(name, NOT_IN_RANGE, "`true` or `false`")),
+        }
+    }
+
+    /// `force` and `reason`: why to do something that the history gate refuses.
+    pub(crate) fn force(&self) -> Result<Option<ForceReason>, Problem> {
+        const REASON: &str = "why it is right nevertheless, in at most 1024 bytes";
+        match (self.flag("force")?, self.text("reason")) {
+            (false, None) => Ok(None),
+            (false, Some(_)) => Err(bad("reason", "is given without `force=true`", "both or none")),
+            (true, None) => Err(bad("reason", "is absent, and `force` needs it", REASON)),
+            (true, Some(text)) => {
+                let reason = ForceReason::new(text);
+                reason.map(Some).map_err(|_| bad("reason", NOT_IN_RANGE, REASON))
+            }
+        }
     }
 
     /// `limit`: how many at most.

@@ -37,6 +37,18 @@ pub(super) fn description() -> Description {
     }
 }
 
+/// A later one, which breaks with the first: a command and an event type are gone, and deposits are of
+/// 5 cents or more.
+pub(super) fn next_description() -> Description {
+    let mut next = description();
+    next.commands.retain(|command| command.name.as_str() != "check-account");
+    next.events.retain(|event| event.name.as_str() != "funds-withdrawn");
+    for command in &mut next.commands {
+        command.schema = command.schema.replace("\"minimum\":1", "\"minimum\":5");
+    }
+    next
+}
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Account {
     owner: Option<String>,

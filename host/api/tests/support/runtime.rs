@@ -37,6 +37,9 @@ impl GuestRuntime for NativeRuntime {
         let text = std::str::from_utf8(bytes).unwrap_or_default();
         let (name, version) = text.split_once(' ').unwrap_or_default();
         let (kind, mut description) = match name {
+            "account" if version.starts_with("2.") => {
+                (PluginKind::Aggregate, account::next_description())
+            }
             "account" => (PluginKind::Aggregate, account::description()),
             "misbehaving" => (PluginKind::Aggregate, misbehaving::description()),
             "account-balances" => (PluginKind::Projection, balances::description()),

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::changes::{self, Change};
 use super::component::Component;
 use super::example;
+use super::force::ForceArgs;
 use crate::args::ServerArgs;
 use crate::client::{ApiPath, Call, Client};
 use crate::failure::Failure;
@@ -19,14 +21,21 @@ use crate::tasks;
 The plugin is active at once. Over an older version it takes over between two commands, and nobody is
 refused meanwhile. Installing the same component again changes nothing.
 
+A version that does not read all that is recorded is refused, unless you force it with a reason, which
+`annals plugin history` shows. Commands and events that changed are listed.
+
 Examples:
   annals plugin install
   annals plugin install shop-cart
-  annals plugin install shop-cart/shop-cart.wasm --server http://127.0.0.1:7071")]
+  annals plugin install shop-cart/shop-cart.wasm --server http://127.0.0.1:7071
+  annals plugin install shop-cart --force --reason 'the carts of the trial are of no use'")]
 pub(crate) struct InstallArgs {
     /// The component, or the folder of the plugin that was built
     #[arg(value_name = "FILE|DIR", default_value = ".")]
     from: PathBuf,
+
+    #[command(flatten)]
+    force: ForceArgs,
 
     #[command(flatten)]
     server: ServerArgs,
@@ -36,6 +45,7 @@ pub(crate) struct InstallArgs {
 struct Installed {
     outcome: String,
     plugin: Plugin,
+    changes: Vec<Change>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,18 +66,19 @@ struct Message {
 /// Runs the command.
 pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure> {
     let component = Component::load(&component_of(&args.from)?)?;
-    let path = ApiPath::new("/v1/plugins").join(component.name());
+    let path = args.force.add_to(ApiPath::new("/v1/plugins").join(component.name()));
     let call = Call::put_component(path, component.bytes);
     let answer = tasks::run_here(async { Client::connect(&args.server).await?.send(call).await })?;
     if output.is_json() {
         return output.line(answer.text());
     }
-    let Installed { outcome, plugin } = answer.json()?;
+    let Installed { outcome, plugin, changes } = answer.json()?;
     let Plugin { name, version, kind, commands, tables } = plugin;
     output.line(match outcome.as_str() {
         "unchanged" => format!("the {kind} `{name}` {version} is installed already"),
         outcome => format!("{outcome} the {kind} `{name}` {version}"),
     })?;
+    changes::print(&changes, output)?;
     if let Some(command) = commands.first() {
         let data = example::of(command.schema.as_ref().unwrap_or(&Value::Null));
         let data = Some(data).filter(Value::is_object).unwrap_or_else(|| json!({}));

@@ -11,6 +11,8 @@ use crate::{tasks, text};
 /// List the plugins of a running daemon
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Columns: name, version, kind, size, content, since when it is active, and who installed it.
+
 Examples:
   annals plugin list
   annals plugin list --output json    With commands, events and their JSON Schemas")]
@@ -31,11 +33,17 @@ struct Plugin {
     kind: String,
     digest: String,
     component_bytes: u64,
-    installed_at: String,
+    installed_by: Option<String>,
+    activated_at: String,
 }
 
 /// How much of a digest tells one content from another, in characters.
 const DIGEST_CHARS: usize = 12;
+
+/// The beginning of a digest, for people.
+pub(super) fn short(digest: &str) -> String {
+    digest.chars().take(DIGEST_CHARS).collect()
+}
 
 /// Runs the command.
 pub(super) fn run(args: &ListArgs, output: &mut Output) -> Result<(), Failure> {
@@ -49,9 +57,9 @@ pub(super) fn run(args: &ListArgs, output: &mut Output) -> Result<(), Failure> {
         output.note("no plugin is installed; install one with `annals plugin install`");
     }
     let row = |plugin: Plugin| {
-        let digest = plugin.digest.chars().take(DIGEST_CHARS).collect();
-        let size = text::bytes(plugin.component_bytes);
-        vec![plugin.name, plugin.version, plugin.kind, size, digest, plugin.installed_at]
+        let (digest, size) = (short(&plugin.digest), text::bytes(plugin.component_bytes));
+        let who = plugin.installed_by.unwrap_or_else(|| "-".to_owned());
+        vec![plugin.name, plugin.version, plugin.kind, size, digest, plugin.activated_at, who]
     };
     let rows: Vec<_> = plugins.into_iter().map(row).collect();
     text::table(&rows).into_iter().try_for_each(|line| output.line(line))

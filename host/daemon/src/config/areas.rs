@@ -18,6 +18,7 @@ use super::area::area;
 use super::choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
 use super::remote::{Endpoint, OperationWait, RedisUrl, RegionName, TablePrefix};
 use super::value::{ByteCount, SegmentBytes};
+use super::versions_kept::VersionsKept;
 
 /// The port of the daemon unless told otherwise.
 pub const PORT: u16 = 7070;
@@ -203,6 +204,18 @@ area! {
         /// How long a projection may not get on, with events to project, before another host takes it
         /// over. Longer than its slowest batch.
         standby_takeover_after: Duration = engine().standby_takeover_after;
+    }
+}
+
+area! {
+    /// Which plugins are kept, and where from they come.
+    Plugins in "plugins" {
+        /// Most versions of a plugin that are kept, the active one among them. Installing a further one
+        /// deletes the component, and the view, of the one that was active longest ago.
+        versions_kept: VersionsKept = VersionsKept::of(engine().versions_kept);
+        /// For development: the components (`*.wasm`) of this folder are installed at the start and
+        /// whenever they change. When empty: none.
+        watch: Option<PathBuf> = None;
     }
 }
 

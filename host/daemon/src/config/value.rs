@@ -37,8 +37,15 @@ pub struct BadValue {
 /// Longest text of a value that an error repeats, in characters.
 const TEXT_CHARS_MAX: usize = 80;
 
+impl BadValue {
+    /// A text that is not a value of `S`.
+    pub(super) fn of<S: Setting>(text: &str) -> Self {
+        Self { text: text.chars().take(TEXT_CHARS_MAX).collect(), form: S::FORM }
+    }
+}
+
 fn bad<S: Setting>(text: &str) -> BadValue {
-    BadValue { text: text.chars().take(TEXT_CHARS_MAX).collect(), form: S::FORM }
+    BadValue::of::<S>(text)
 }
 
 /// A number of bytes, written `512`, `16KiB`, `64MiB` or `1GiB`.
@@ -236,7 +243,7 @@ macro_rules! optional {
 
 pub(super) use optional;
 
-optional!(PathBuf, "the path of a file, or `\"\"` for none");
+optional!(PathBuf, "a path, or `\"\"` for none");
 
 /// Makes an enum of unit variants a setting, written as the given texts.
 macro_rules! choice {

@@ -1,5 +1,6 @@
 //! A guest of one aggregate version with the entities resident in it.
 
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -91,21 +92,19 @@ impl ShardState {
     ) -> Result<T, GuestFailure> {
         let name = &active.description.name;
         let mut sandboxes = self.sandboxes.borrow_mut();
-        if !sandboxes.contains_key(&active.generation) {
-            let number = self.sandboxes_count.get() + 1;
-            self.sandboxes_count.set(number);
-            let sandbox = Sandbox {
-                guest: active.guest()?,
-                residents: LruCache::new(self.context.options.residents_max),
-                active: Arc::clone(active),
-                number,
-                history: History::starting_at(Revision::FIRST),
-            };
-            sandboxes.insert(active.generation, sandbox);
-        }
-        let Some(sandbox) = sandboxes.get_mut(&active.generation) else {
-            let cause = "the sandbox is gone".to_owned();
-            return Err(GuestFailure::Contract { plugin: name.to_string(), call: "new", cause });
+        let sandbox = match sandboxes.entry(active.generation) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(place) => {
+                let number = self.sandboxes_count.get() + 1;
+                self.sandboxes_count.set(number);
+                place.insert(Sandbox {
+                    guest: active.guest()?,
+                    residents: LruCache::new(self.context.options.residents_max),
+                    active: Arc::clone(active),
+                    number,
+                    history: History::starting_at(Revision::FIRST),
+                })
+            }
         };
         let result = work(sandbox);
         if let Err(failure) = &result {

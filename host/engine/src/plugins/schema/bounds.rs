@@ -7,30 +7,40 @@ use serde_json::{Map, Number, Value};
 /// A keyword that says how small or large something may be.
 pub(super) struct Bound {
     pub(super) keyword: &'static str,
-    /// Whether data must be at least it, and not at most.
-    is_lower: bool,
+    side: Side,
     /// A keyword that bounds the same side, more tightly by as much as nothing.
     exclusive: Option<&'static str>,
     /// What holds without the keyword.
     default: Option<i64>,
 }
 
-const fn bound(keyword: &'static str, is_lower: bool) -> Bound {
-    Bound { keyword, is_lower, exclusive: None, default: None }
+/// Whether data must be at least or at most the number.
+#[derive(PartialEq, Eq)]
+enum Side {
+    Least,
+    Most,
+}
+
+const fn least(keyword: &'static str) -> Bound {
+    Bound { keyword, side: Side::Least, exclusive: None, default: None }
+}
+
+const fn most(keyword: &'static str) -> Bound {
+    Bound { keyword, side: Side::Most, exclusive: None, default: None }
 }
 
 /// All of them.
 pub(super) const BOUNDS: [Bound; 10] = [
-    Bound { exclusive: Some("exclusiveMinimum"), ..bound("minimum", true) },
-    Bound { exclusive: Some("exclusiveMaximum"), ..bound("maximum", false) },
-    bound("exclusiveMinimum", true),
-    bound("exclusiveMaximum", false),
-    Bound { default: Some(0), ..bound("minLength", true) },
-    bound("maxLength", false),
-    Bound { default: Some(0), ..bound("minItems", true) },
-    bound("maxItems", false),
-    Bound { default: Some(0), ..bound("minProperties", true) },
-    bound("maxProperties", false),
+    Bound { exclusive: Some("exclusiveMinimum"), ..least("minimum") },
+    Bound { exclusive: Some("exclusiveMaximum"), ..most("maximum") },
+    least("exclusiveMinimum"),
+    most("exclusiveMaximum"),
+    Bound { default: Some(0), ..least("minLength") },
+    most("maxLength"),
+    Bound { default: Some(0), ..least("minItems") },
+    most("maxItems"),
+    Bound { default: Some(0), ..least("minProperties") },
+    most("maxProperties"),
 ];
 
 impl Bound {
@@ -47,8 +57,8 @@ impl Bound {
         let bounds = [of_old(self.keyword), exclusive, default];
         bounds.into_iter().flatten().any(|old| match compare(&old, new) {
             Some(Ordering::Equal) => true,
-            Some(Ordering::Greater) => self.is_lower,
-            Some(Ordering::Less) => !self.is_lower,
+            Some(Ordering::Greater) => self.side == Side::Least,
+            Some(Ordering::Less) => self.side == Side::Most,
             None => false,
         })
     }

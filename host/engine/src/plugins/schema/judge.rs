@@ -206,7 +206,7 @@ impl<'a> Judge<'a> {
         let is_allowed = |one: &&str| {
             allowed.contains(one) || (**one == *"integer" && allowed.contains("number"))
         };
-        if had.iter().all(|one| is_allowed(one)) {
+        if had.iter().all(is_allowed) {
             return true;
         }
         self.differ(pointer, format!("was {}, and is {} now", join(&had), join(&allowed)))

@@ -1,0 +1,20 @@
+//! `--force --reason TEXT`: to do what the history gate refuses.
+
+use crate::client::ApiPath;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ForceArgs {
+    /// Activate it although it does not read all that is recorded
+    #[arg(long, requires = "reason")]
+    force: bool,
+
+    /// Why that is right; kept in the history of the plugin
+    #[arg(long, value_name = "TEXT", requires = "force")]
+    reason: Option<String>,
+}
+
+impl ForceArgs {
+    pub(super) fn add_to(&self, path: ApiPath) -> ApiPath {
+        path.query("force", self.force.then_some(true)).query("reason", self.reason.as_deref())
+    }
+}

@@ -1,0 +1,99 @@
+//! `annals plugin rollback`: activates a version again that is kept.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::changes::{self, Change};
+use super::force::ForceArgs;
+use super::show::{self, Plugin};
+use crate::args::ServerArgs;
+use crate::client::{ApiPath, Call, Client};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::tasks;
+
+/// Activate an earlier version of a plugin again
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without `--to` it is the version that was active before; of a removed plugin, the one that was active
+then. Versions that are kept are listed by `annals plugin show`. Like an installation it happens between
+two commands, and is refused when the version does not read what was recorded since.
+
+Examples:
+  annals plugin rollback account
+  annals plugin rollback account --to 1.0.0
+  annals plugin rollback account --to 50dfe170cf1c")]
+pub(crate) struct RollbackArgs {
+    /// The plugin, e.g. `account`
+    name: String,
+
+    /// Activate this one: its version, or its digest or the beginning of it
+    #[arg(long, value_name = "VERSION|DIGEST")]
+    to: Option<String>,
+
+    #[command(flatten)]
+    force: ForceArgs,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, Deserialize)]
+struct RolledBack {
+    outcome: String,
+    plugin: Active,
+    changes: Vec<Change>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Active {
+    name: String,
+    version: String,
+    kind: String,
+}
+
+/// Length of a digest, in characters.
+const DIGEST_CHARS: usize = 64;
+
+/// Runs the command.
+pub(super) fn run(args: &RollbackArgs, output: &mut Output) -> Result<(), Failure> {
+    let answer = tasks::run_here(async {
+        let mut client = Client::connect(&args.server).await?;
+        let digest = match &args.to {
+            Some(to) => Some(find(&mut client, &args.name, to).await?),
+            None => None,
+        };
+        let path = ApiPath::new("/v1/plugins").join(&args.name).join("rollback");
+        let body = json!({ "digest": digest }).to_string();
+        client.send(Call::post(args.force.add_to(path), body)).await
+    })?;
+    if output.is_json() {
+        return output.line(answer.text());
+    }
+    let RolledBack { outcome, plugin, changes } = answer.json()?;
+    let Active { name, version, kind } = plugin;
+    output.line(match outcome.as_str() {
+        "unchanged" => format!("the {kind} `{name}` {version} is active already"),
+        _ => format!("rolled the {kind} `{name}` back to {version}"),
+    })?;
+    changes::print(&changes, output)
+}
+
+/// The digest of the version that is meant.
+async fn find(client: &mut Client, name: &str, to: &str) -> Result<String, Failure> {
+    if to.len() == DIGEST_CHARS {
+        return Ok(to.to_owned());
+    }
+    let plugin: Plugin = client.send(show::call(name)).await?.json()?;
+    let is_meant = |it: &&show::Version| it.version == to || it.digest.starts_with(to);
+    let mut meant = plugin.versions.iter().filter(is_meant);
+    let hint = format!("see which ones are kept with `annals plugin show {name}`");
+    match (meant.next(), meant.next()) {
+        (Some(one), None) => Ok(one.digest.clone()),
+        (None, _) => {
+            Err(Failure::yours(format!("no version `{to}` of `{name}` is kept")).with_hint(hint))
+        }
+        (Some(_), Some(_)) => Err(Failure::yours(format!("`{to}` is not one version of `{name}`"))
+            .with_hint("name it by its digest, or more of it")),
+    }
+}
