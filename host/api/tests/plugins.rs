@@ -42,6 +42,7 @@ async fn installs_upgrades_and_lists_plugins() {
             message("trap"), message("reach-limit"), message("break-contract"), message("wait"),
         ],
         "events": [],
+        "produces": [],
         "tables": [],
     });
     let outcome = |outcome: &str, plugin: &Value| json!({"outcome": outcome, "plugin": plugin});
