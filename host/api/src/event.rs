@@ -3,6 +3,7 @@
 use annals_core::event::{ContentType, RecordedEvent};
 use annals_core::id::{CausationId, CommandId, EventId};
 use annals_core::time::Timestamp;
+use annals_engine::upcast::UpcastEvent;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
@@ -29,6 +30,9 @@ pub(crate) struct EventJson<'a> {
     r#type: &'a str,
     /// Shape of the data.
     schema_version: u32,
+    /// With `upcast=true`, where upcasters made something else of it: what is stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<StoredJson<'a>>,
     /// Media type of the data, when it is not JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<&'a str>,
@@ -74,6 +78,7 @@ impl<'a> EventJson<'a> {
             position: event.position.get(),
             r#type: event.event_type.as_str(),
             schema_version: event.schema_version.0,
+            stored: None,
             content_type: data.content_type,
             data: data.json,
             data_base64: data.base64,
@@ -85,6 +90,27 @@ impl<'a> EventJson<'a> {
             principal: event.origin.principal.as_deref(),
         }
     }
+}
+
+impl<'a> EventJson<'a> {
+    /// An event as upcasters made it.
+    pub(crate) fn upcast(upcast: &'a UpcastEvent) -> Self {
+        let stored = upcast.stored.as_ref().map(|(event_type, version)| StoredJson {
+            r#type: event_type.as_str(),
+            schema_version: version.0,
+        });
+        Self { stored, ..Self::new(&upcast.event) }
+    }
+}
+
+/// What an event is where it is stored.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Stored)]
+pub(crate) struct StoredJson<'a> {
+    /// What happened.
+    r#type: &'a str,
+    /// Shape of the stored data.
+    schema_version: u32,
 }
 
 /// Data in the form its media type allows.
@@ -110,18 +136,35 @@ impl<'a> Data<'a> {
 
 /// Several events, written without a list of their JSON forms in between.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Events<'a>(pub(crate) &'a [RecordedEvent]);
+pub(crate) enum Events<'a> {
+    /// As they are stored.
+    Stored(&'a [RecordedEvent]),
+    /// As upcasters made them.
+    Upcast(&'a [UpcastEvent]),
+}
 
 impl Serialize for Events<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(EventJson::new))
+        match self {
+            Self::Stored(events) => serializer.collect_seq(events.iter().map(EventJson::new)),
+            Self::Upcast(events) => serializer.collect_seq(events.iter().map(EventJson::upcast)),
+        }
     }
 }
 
-impl Events<'_> {
+impl<'a> Events<'a> {
+    /// The events of a page, as upcasters made them where that was asked for.
+    pub(crate) fn of(stored: &'a [RecordedEvent], upcast: Option<&'a [UpcastEvent]>) -> Self {
+        upcast.map_or(Self::Stored(stored), Self::Upcast)
+    }
+
     /// About how many bytes the events have as JSON.
     pub(crate) fn json_bytes(self) -> usize {
-        self.0.iter().map(|event| event.data.len() + event.metadata.len() + 512).sum()
+        let bytes = |event: &RecordedEvent| event.data.len() + event.metadata.len() + 512;
+        match self {
+            Self::Stored(events) => events.iter().map(bytes).sum(),
+            Self::Upcast(events) => events.iter().map(|upcast| bytes(&upcast.event)).sum(),
+        }
     }
 }
 

@@ -35,7 +35,8 @@ use crate::stream::PAGE_EVENTS;
         ("category" = Option<String>, Query, description = "Only these categories, separated by commas. Absent: all but the host's own."),
         ("type" = Option<String>, Query, description = "Only these event types, separated by commas."),
         ("stream_prefix" = Option<String>, Query, description = "Only streams whose `category/id` starts with this."),
-        ("limit" = Option<u64>, Query, description = "Most events to return; 100 when absent. Not for event streams."),
+        ("upcast" = Option<bool>, Query, description = "`true`: as the installed upcasters make them, to the end of each chain; one stored event may be several, with one position. `type` is that of stored events. Absent: as they are stored."),
+        ("limit" = Option<u64>, Query, description = "Most stored events to return; 100 when absent. Not for event streams."),
         ("wait_ms" = Option<u64>, Query, description = "How long to wait for an event when there is none. Not for event streams."),
         ("last-event-id" = Option<String>, Header, description = "Event streams: the position of the last event received; goes before `after`."),
     ),
@@ -52,15 +53,21 @@ pub(crate) async fn read(
     if headers::wants_event_stream(request.headers()) {
         return sse::follow(api, &request);
     }
-    let known = ["partition", "after", "category", "type", "stream_prefix", "limit", "wait_ms"];
+    let known =
+        ["partition", "after", "category", "type", "stream_prefix", "upcast", "limit", "wait_ms"];
     let query = Query::parse(request.uri(), &known)?;
     let partition = query.partition(api.engine.store().capabilities().partitions_count)?;
     let after = query.number("after")?.map(Position::new);
     let limit = query.limit(PAGE_EVENTS, api.options.page_events_max)?;
     let filter = query.feed_filter()?;
+    let is_upcast = query.flag("upcast")?;
     let wait = query.wait(Duration::ZERO, api.options.wait_max)?;
     let page = page(&api, (partition, after), &filter, limit, wait).await?;
-    let events = Events(&page.events);
+    let upcast = match is_upcast {
+        true => Some(api.engine.upcast(page.events.clone()).await?),
+        false => None,
+    };
+    let events = Events::of(&page.events, upcast.as_deref());
     let mut body = Vec::with_capacity(events.json_bytes());
     let (read_up_to, is_at_head) = (page.read_up_to, page.is_at_head);
     json::write(&mut body, &FeedPageJson { partition, events, read_up_to, is_at_head })?;

@@ -154,7 +154,7 @@ pub(crate) struct PluginJson<'a> {
     version: &'a str,
     /// A sentence for people.
     summary: &'a str,
-    /// `aggregate` or `projection`.
+    /// `aggregate`, `projection` or `upcaster`.
     #[schema(value_type = String)]
     kind: PluginKind,
     /// Content of its component (SHA-256).
@@ -186,6 +186,8 @@ pub(crate) struct PluginJson<'a> {
     commands: Vec<MessageJson<'a>>,
     /// What it records, or wants.
     events: Vec<MessageJson<'a>>,
+    /// Upcaster: what it makes of its events.
+    produces: Vec<MessageJson<'a>>,
     /// Its tables.
     tables: Vec<&'a str>,
 }
@@ -215,6 +217,11 @@ impl<'a> PluginJson<'a> {
                 .collect(),
             events: description
                 .events
+                .iter()
+                .map(|m| MessageJson::new(m, m.name.as_str()))
+                .collect(),
+            produces: description
+                .produces
                 .iter()
                 .map(|m| MessageJson::new(m, m.name.as_str()))
                 .collect(),

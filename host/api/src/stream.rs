@@ -5,10 +5,12 @@ pub(crate) mod commands;
 
 use std::sync::Arc;
 
+use annals_core::event::RecordedEvent;
 use annals_core::name::Category;
 use annals_core::place::Revision;
 use annals_core::port::event_store::Direction;
 use annals_core::stream::StreamId;
+use annals_engine::upcast::UpcastEvent;
 use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::response::Response;
@@ -37,8 +39,9 @@ pub(crate) const PAGE_EVENTS: usize = 100;
         ("category" = String, Path, description = "The category; those of the host start with `$`."),
         ("id" = String, Path, description = "The id part of the stream."),
         ("from" = Option<u64>, Query, description = "The first revision (inclusive). Absent: the first event, or backwards the last."),
-        ("limit" = Option<u64>, Query, description = "Most events to return; 100 when absent."),
+        ("limit" = Option<u64>, Query, description = "Most stored events to return; 100 when absent."),
         ("direction" = Option<String>, Query, description = "`forwards` (the default) or `backwards`."),
+        ("upcast" = Option<bool>, Query, description = "`true`: as the installed upcasters make them, to the end of each chain; one stored event may be several, with one revision. Absent: as they are stored."),
     ),
     responses(
         (status = 200, description = "A page of events.", body = StreamPageJson<'static>),
@@ -50,7 +53,7 @@ pub(crate) async fn read(
     request: Request,
 ) -> Result<Response, Problem> {
     let uri = request.uri();
-    let query = Query::parse(uri, &["from", "limit", "direction"])?;
+    let query = Query::parse(uri, &["from", "limit", "direction", "upcast"])?;
     let stream = stream_of(uri)?;
     let limit = query.limit(PAGE_EVENTS, api.options.page_events_max)?;
     let direction = match query.text("direction") {
@@ -70,10 +73,30 @@ pub(crate) async fn read(
     if page.events.is_empty() && store.stream_info(&stream).await?.revision.0.is_none() {
         return Err(unknown_stream(stream.as_str()));
     }
-    let events = Events(&page.events);
+    let upcast = match query.flag("upcast")? {
+        true => Some(upcast(&api, &page.events, direction).await?),
+        false => None,
+    };
+    let events = Events::of(&page.events, upcast.as_deref());
     let mut body = Vec::with_capacity(events.json_bytes());
     json::write(&mut body, &StreamPageJson { stream: stream.as_str(), events, next: page.next })?;
     Ok(json_bytes(body))
+}
+
+/// What becomes of events, in the same direction.
+async fn upcast(
+    api: &Api,
+    events: &[RecordedEvent],
+    direction: Direction,
+) -> Result<Vec<UpcastEvent>, Problem> {
+    let mut events = events.to_vec();
+    if direction == Direction::Forwards {
+        return Ok(api.engine.upcast(events).await?);
+    }
+    events.reverse();
+    let mut upcast = api.engine.upcast(events).await?;
+    upcast.reverse();
+    Ok(upcast)
 }
 
 /// Some events of one stream.

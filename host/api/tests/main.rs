@@ -23,4 +23,5 @@ mod plugins;
 mod requests;
 mod streams;
 mod support;
+mod upcasts;
 mod views;

@@ -54,6 +54,7 @@ async fn installs_upgrades_and_lists_plugins() {
             message("trap"), message("reach-limit"), message("break-contract"), message("wait"),
         ],
         "events": [],
+        "produces": [],
         "tables": [],
     });
     let outcome = |outcome: &str, plugin: &Value| json!({"outcome": outcome, "plugin": plugin, "changes": []});

@@ -99,9 +99,10 @@ async fn bad_parameters_name_what_they_can_be() {
         400,
         &json!({
             "code": "unknown-query-parameter",
-            "detail": "There is no query parameter `form` here. Use `from`, `limit`, `direction`.",
+            "detail": "There is no query parameter `form` here. Use `from`, `limit`, `direction`, \
+                `upcast`.",
             "parameter": "form",
-            "known": ["from", "limit", "direction"],
+            "known": ["from", "limit", "direction", "upcast"],
         }),
     );
     let twice = host.get("/v1/streams/account/a1?from=1&from=2").await;

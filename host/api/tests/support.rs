@@ -4,6 +4,7 @@ mod account;
 mod balances;
 mod documented;
 mod misbehaving;
+mod notes;
 mod probe;
 mod runtime;
 

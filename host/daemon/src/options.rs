@@ -32,6 +32,9 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         standby_check_every: projections.standby_check_every,
         standby_takeover_after: projections.standby_takeover_after,
         queries_in_flight_max: engine.queries_in_flight_max.get(),
+        upcast_events_max: engine.upcast_events_max,
+        upcast_chain_max: engine.upcast_chain_max,
+        upcast_cache_bytes_max: engine.upcast_cache_bytes_max.get(),
         relay_page_events_max: config.bus.page_events_max.get(),
         // What a stream can keep is all that it is worth being given.
         relay_tail_events_max: config.redis.stream_entries_max.get(),
@@ -89,6 +92,7 @@ pub(crate) fn runtime(config: &Config) -> RuntimeLimits {
         function_bytes_max: limits.function_bytes_max.get(),
         decide_fuel_max: limits.decide_fuel_max.get(),
         event_fuel_max: limits.event_fuel_max.get(),
+        upcast_fuel_max: limits.upcast_fuel_max.get(),
         bulk_fuel_max: limits.bulk_fuel_max.get(),
         memory_bytes_max: limits.memory_bytes_max.get(),
         table_elements_max: limits.table_elements_max.get(),

@@ -17,3 +17,4 @@ mod log;
 mod misbehaving;
 mod projection;
 mod support;
+mod upcaster;

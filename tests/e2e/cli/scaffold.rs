@@ -75,6 +75,29 @@ fn an_aggregate_runs_by_following_what_is_printed() {
 }
 
 #[test]
+fn an_upcaster_makes_of_old_events_what_the_aggregate_reads() {
+    // Guards the template: its tests pass, and what it makes is read by the aggregate of the
+    // template.
+    let talk = Talk::with_nothing();
+    let folder = talk.folder.path();
+    let created = talk.say(&["plugin", "new", "old-carts", "--kind", "upcaster"]);
+    assert_eq!(created.stdout, "created the upcaster `old-carts` in `old-carts`\n");
+    let plugin = folder.join("old-carts");
+    let tested = said(&mut compiling(&plugin, &["plugin", "test"])).ok();
+    assert!(tested.contains("test result: ok. 2 passed; 0 failed"), "{tested}");
+    let built = said(&mut compiling(&plugin, &["plugin", "build"])).ok();
+    for line in ["  kind      upcaster", "  imports   nothing", "  produces  item-added"] {
+        assert!(built.lines().any(|built| built == line), "{line}\n{built}");
+    }
+    talk.say(&["plugin", "install", "old-carts"]).ok();
+    let data = r#"{"items":"tea:2, salt"}"#;
+    talk.say(&["stream", "append", "shop-cart/1", "items-added", data]).ok();
+    let upcast = talk.say(&["stream", "read", "shop-cart/1", "--upcast"]).ok();
+    let data: Vec<_> = upcast.lines().map(|line| line.split("  ").nth(3).unwrap()).collect();
+    assert_eq!(data, [r#"{"item":"tea","quantity":2}"#, r#"{"item":"salt","quantity":1}"#]);
+}
+
+#[test]
 fn a_plugin_that_does_not_compile_or_does_not_pass_is_the_users_fault() {
     // Guards exit code 1 for what cargo refuses, with cargo's own words on standard error.
     let folder = tempfile::tempdir().unwrap();

@@ -36,6 +36,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("tests/simulation", &["host/core", "host/engine", "host/store-", "host/bus-"]),
     ("tests/components", &["guest-sdk/build"]),
     ("tests/components/misbehaving", &["guest-sdk"]),
+    ("tests/components/misbehaving-upcaster", &["guest-sdk"]),
     ("tests/tidy", &[]),
 ];
 

@@ -1,7 +1,8 @@
 //! The feed as an event stream: catches up, then follows.
 //!
 //! ```text
-//! id: 41                       the position: what `last-event-id` goes on from
+//! id: 41                       the position: what `last-event-id` goes on from; where an event was
+//!                              upcast to several, only the last has it
 //! data: {"id":"…",…}           the event
 //!
 //! event: caught-up             once, when the head is reached the first time
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use annals_core::place::{Partition, Position};
 use annals_core::port::event_store::{FeedFilter, FeedPage};
+use annals_engine::upcast::UpcastEvent;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
@@ -36,10 +38,13 @@ use crate::request::{RequestId, headers};
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
+/// The parameters of an event stream.
+const KNOWN: [&str; 6] = ["partition", "after", "category", "type", "stream_prefix", "upcast"];
+
 /// Answers with an event stream.
 pub(super) fn follow(api: Arc<Api>, request: &Request) -> Result<Response, Problem> {
     let query =
-        Query::parse(request.uri(), &["partition", "after", "category", "type", "stream_prefix"])?;
+        Query::parse(request.uri(), &KNOWN)?;
     let partition = query.partition(api.engine.store().capabilities().partitions_count)?;
     let after = query.number("after")?.map(Position::new);
     let after = headers::last_event_id(request.headers())?.or(after);
@@ -60,6 +65,7 @@ pub(super) fn follow(api: Arc<Api>, request: &Request) -> Result<Response, Probl
         is_at_head: false,
         is_over: false,
         filter,
+        is_upcast: query.flag("upcast")?,
         api,
         _permit: permit,
     };
@@ -86,6 +92,7 @@ struct Follower {
     is_caught_up: bool,
     is_at_head: bool,
     is_over: bool,
+    is_upcast: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -135,22 +142,42 @@ impl Follower {
         let store = self.api.engine.store();
         let after = self.read_up_to;
         let page = store.read_feed(self.partition, after, &self.filter, limit).await?;
-        let piece = self.written(&page)?;
+        let upcast = match self.is_upcast {
+            true => Some(self.api.engine.upcast(page.events.clone()).await?),
+            false => None,
+        };
+        let piece = self.written(&page, upcast.as_deref())?;
         self.read_up_to = page.read_up_to.or(self.read_up_to);
         self.is_at_head = page.is_at_head;
         Ok(piece)
     }
 
-    fn written(&mut self, page: &FeedPage) -> Result<Vec<u8>, Problem> {
+    fn written(
+        &mut self,
+        page: &FeedPage,
+        upcast: Option<&[UpcastEvent]>,
+    ) -> Result<Vec<u8>, Problem> {
         let mut out = Vec::new();
-        for event in &page.events {
-            out.extend_from_slice(b"id: ");
-            json::write(&mut out, &event.position)?;
-            out.extend_from_slice(b"\ndata: ");
-            json::write(&mut out, &EventJson::new(event))?;
+        let mut tell = |position, event: &EventJson<'_>| {
+            write_id(&mut out, position)?;
+            out.extend_from_slice(b"data: ");
+            json::write(&mut out, event)?;
             out.extend_from_slice(b"\n\n");
-            self.told_up_to = Some(event.position);
+            Ok::<_, Problem>(())
+        };
+        if let Some(upcast) = upcast {
+            for one in upcast {
+                // Only the last of what became of an event has its position: who breaks off before
+                // it is given all of them again.
+                let position = one.is_last.then_some(one.event.position);
+                tell(position, &EventJson::upcast(one))?;
+            }
+        } else {
+            for event in &page.events {
+                tell(Some(event.position), &EventJson::new(event))?;
+            }
         }
+        self.told_up_to = page.events.last().map(|event| event.position).or(self.told_up_to);
         if page.is_at_head && !self.is_caught_up {
             self.is_caught_up = true;
             write_id(&mut out, page.read_up_to)?;

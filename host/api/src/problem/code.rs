@@ -114,6 +114,8 @@ codes! {
     UnreadableHistory = "unreadable-history" CONFLICT,
     /// There is no version of the plugin to go back to.
     NoVersionBefore = "no-version-before" CONFLICT,
+    /// Another upcaster takes one of its events.
+    UpcasterConflict = "upcaster-conflict" CONFLICT,
     /// The body is larger than allowed.
     BodyTooLarge = "body-too-large" PAYLOAD_TOO_LARGE,
     /// A line of a batch is longer than allowed.
@@ -128,6 +130,8 @@ codes! {
     PluginFailed = "plugin-failed" INTERNAL_SERVER_ERROR,
     /// The active plugin does not read a recorded event.
     UnreadableEvent = "unreadable-event" INTERNAL_SERVER_ERROR,
+    /// An upcaster made nothing of a recorded event.
+    UpcastFailed = "upcast-failed" INTERNAL_SERVER_ERROR,
     /// Nobody knows whether it was recorded.
     OutcomeUnknown = "outcome-unknown" INTERNAL_SERVER_ERROR,
     /// What is stored cannot be read.

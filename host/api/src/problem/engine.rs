@@ -9,10 +9,12 @@ use annals_engine::command::CommandError;
 use annals_engine::plugins::{InstallError, RestoreError};
 use annals_engine::projection::ProjectionError;
 use annals_engine::state::StateError;
+use annals_engine::upcast::{UpcastError, UpcastFault, UpcastReadError};
 use annals_engine::view::ViewError;
 
 use super::store::{self, wrong_expected_revision};
 use super::{Code, Problem};
+use crate::request::query::bad;
 
 pub(crate) const STOPPING: &str = "The host is stopping. Try again when it is back.";
 
@@ -57,6 +59,7 @@ impl From<CommandError> for Problem {
                 .with("schema_version", Some(u64::from(schema_version.0)))
                 .with("revision", Some(revision.get()))
             }
+            CommandError::Upcast(error) => upcast_failed(error),
             CommandError::Unavailable(cause) => unavailable().caused_by(cause),
             CommandError::Damaged(cause) => damaged().caused_by(cause),
             CommandError::OutcomeUnknown { command_id, .. } => {
@@ -137,6 +140,10 @@ impl From<InstallError> for Problem {
             InstallError::OtherKind { .. } => {
                 Self::new(Code::PluginKindDiffers, format!("{text}. Choose another name."))
             }
+            InstallError::UpcasterConflict { upcaster, .. } => {
+                let text = format!("{text}. Leave the event to it, or install this as its version.");
+                Self::new(Code::UpcasterConflict, text).with("upcaster", upcaster.as_str())
+            }
             InstallError::UnsupportedKind { .. } => Self::new(
                 Code::UnsupportedPluginKind,
                 format!("{text}. Install it on a newer host."),
@@ -171,6 +178,43 @@ impl From<InstallError> for Problem {
             _ => internal().caused_by(&error),
         }
     }
+}
+
+impl From<UpcastReadError> for Problem {
+    fn from(error: UpcastReadError) -> Self {
+        match &error {
+            UpcastReadError::Upcast(error) => upcast_failed(error),
+            UpcastReadError::TooLarge { bytes_max } => {
+                let fault = format!("leads to more than {bytes_max} bytes of events");
+                bad("limit", &fault, "a smaller one")
+            }
+            UpcastReadError::Busy { .. } => {
+                let text = sentence(&error);
+                Self::new(Code::Busy, format!("{text}. Try again in a moment."))
+            }
+            UpcastReadError::Stopping => Self::new(Code::Stopping, STOPPING),
+            _ => internal().caused_by(&error),
+        }
+    }
+}
+
+/// Which upcaster and which event is for the client, and what the upcaster said of it; the trap's
+/// backtrace is for the log.
+fn upcast_failed(error: &UpcastError) -> Problem {
+    let problem = Problem::new(
+        Code::UpcastFailed,
+        format!("{}. Install a version of the upcaster that reads it.", sentence(error)),
+    )
+    .with("upcaster", error.upcaster.as_str())
+    .with("event_type", error.event_type.as_str())
+    .with("schema_version", Some(u64::from(error.schema_version.0)))
+    .with("stream", error.stream.as_str())
+    .with("revision", Some(error.revision.get()));
+    let problem = match &error.fault {
+        UpcastFault::Guest(GuestFailure::Trap { .. }) => problem.with("cause", "it trapped"),
+        fault => problem.with("cause", fault.to_string()),
+    };
+    problem.caused_by(error)
 }
 
 fn malformed(text: String, pointer: &str, expected: &Option<String>) -> Problem {

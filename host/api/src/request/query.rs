@@ -68,6 +68,15 @@ impl<'a> Query<'a> {
         self.text(name).map(parse).transpose()
     }
 
+    /// A parameter that is `true`, or `false` as when it is absent.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(bad(name, "has a value it cannot have", "`true` or `false`")),
+        }
+    }
+
     /// A parameter that is a number in a range.
     fn number_in<N: FromStr + PartialOrd + Display>(
         &self,

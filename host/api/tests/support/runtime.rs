@@ -9,12 +9,14 @@ use annals_core::plugin::{Description, MessageType, PluginKind};
 use annals_core::port::GuestRuntime;
 use annals_core::port::guest::{
     AggregateGuest, GuestFailure, GuestPlugin, Inspection, LoadError, ProjectionGuest,
+    UpcasterGuest,
 };
 use serde_json::Value;
 
 use super::account::{self, AccountGuest};
 use super::balances::{self, BalancesGuest};
 use super::misbehaving::{self, Gate, MisbehavingGuest};
+use super::notes;
 
 /// See the module.
 #[derive(Debug)]
@@ -43,6 +45,10 @@ impl GuestRuntime for NativeRuntime {
             "account" => (PluginKind::Aggregate, account::description()),
             "misbehaving" => (PluginKind::Aggregate, misbehaving::description()),
             "account-balances" => (PluginKind::Projection, balances::description()),
+            "notes" | "more-notes" => {
+                let name = PluginName::new(name).unwrap();
+                (PluginKind::Upcaster, Description { name, ..notes::description() })
+            }
             _ => return Err(LoadError::NotAComponent { cause: "no magic number".to_owned() }),
         };
         description.version = version.to_owned();
@@ -85,6 +91,10 @@ impl GuestPlugin for NativePlugin {
 
     fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure> {
         Ok(Box::new(BalancesGuest))
+    }
+
+    fn upcaster(&self) -> Result<Box<dyn UpcasterGuest>, GuestFailure> {
+        Ok(Box::new(notes::NotesGuest))
     }
 }
 

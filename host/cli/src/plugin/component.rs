@@ -60,6 +60,11 @@ impl Component {
                 .map(|m| Message::new(m, m.name.as_str()))
                 .collect(),
             events: description.events.iter().map(|m| Message::new(m, m.name.as_str())).collect(),
+            produces: description
+                .produces
+                .iter()
+                .map(|m| Message::new(m, m.name.as_str()))
+                .collect(),
             tables: description.tables.iter().map(|table| table.as_str()).collect(),
         }
     }
@@ -76,6 +81,7 @@ impl Component {
             ("imports", facts.imports.join(", ")),
             ("commands", joined(&facts.commands)),
             ("events", joined(&facts.events)),
+            ("produces", joined(&facts.produces)),
             ("tables", facts.tables.join(", ")),
         ];
         let mut rows = vec![
@@ -109,6 +115,7 @@ pub(crate) struct Facts<'a> {
     has_queries: bool,
     commands: Vec<Message<'a>>,
     events: Vec<Message<'a>>,
+    produces: Vec<Message<'a>>,
     tables: Vec<&'a str>,
 }
 

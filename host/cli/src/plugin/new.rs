@@ -19,7 +19,8 @@ Rust itself.
 
 Examples:
   annals plugin new shop-cart --kind aggregate
-  annals plugin new cart-contents --kind projection --from-aggregate shop-cart")]
+  annals plugin new cart-contents --kind projection --from-aggregate shop-cart
+  annals plugin new old-carts --kind upcaster --from-aggregate shop-cart")]
 pub(crate) struct NewArgs {
     /// Its name, in kebab-case; of an aggregate also the category of its streams
     name: String,
@@ -32,7 +33,8 @@ pub(crate) struct NewArgs {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 
-    /// Count the events of this aggregate (of a projection)
+    /// Count the events of this aggregate (of a projection), or make its old ones new (of an
+    /// upcaster)
     #[arg(long, value_name = "NAME", default_value = "shop-cart")]
     from_aggregate: String,
 }
@@ -43,6 +45,8 @@ enum Kind {
     Aggregate,
     /// Keeps a view: turns events into rows
     Projection,
+    /// Makes new shapes of old events when they are read
+    Upcaster,
 }
 
 impl Kind {
@@ -50,6 +54,7 @@ impl Kind {
         match self {
             Self::Aggregate => "aggregate",
             Self::Projection => "projection",
+            Self::Upcaster => "upcaster",
         }
     }
 }
@@ -62,7 +67,7 @@ struct Created<'a> {
 }
 
 /// Names of types and crates that a plugin uses itself, or that Rust keeps for itself.
-const TAKEN: [&str; 41] = [
+const TAKEN: [&str; 45] = [
     "abstract",
     "aggregate",
     "alloc",
@@ -89,6 +94,8 @@ const TAKEN: [&str; 41] = [
     "final",
     "impl",
     "macro",
+    "new",
+    "old",
     "option",
     "override",
     "proc-macro",
@@ -103,6 +110,8 @@ const TAKEN: [&str; 41] = [
     "table",
     "test",
     "trait",
+    "unreadable",
+    "upcast",
     "writes",
 ];
 
@@ -116,6 +125,7 @@ pub(super) fn run(args: &NewArgs, output: &mut Output) -> Result<(), Failure> {
     let (templates, summary) = match args.kind {
         Kind::Aggregate => (&template::AGGREGATE, format!("Keeps the rules of a {words}")),
         Kind::Projection => (&template::PROJECTION, format!("What each {aggregate} holds")),
+        Kind::Upcaster => (&template::UPCASTER, format!("Old events of a {aggregate}, as of today")),
     };
     let words = [
         ("name", name.as_str()),

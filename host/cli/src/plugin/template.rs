@@ -38,6 +38,14 @@ pub(super) const PROJECTION: Templates = [
     ("tests/rows.rs", include_str!("../../templates/projection/rows.rs.txt")),
 ];
 
+/// An upcaster.
+pub(super) const UPCASTER: Templates = [
+    MANIFEST,
+    IGNORED,
+    ("src/lib.rs", include_str!("../../templates/upcaster/lib.rs.txt")),
+    ("tests/shapes.rs", include_str!("../../templates/upcaster/shapes.rs.txt")),
+];
+
 /// What the templates leave open, as `{{word}}` and what takes its place.
 pub(super) type Words<'a> = [(&'static str, &'a str)];
 

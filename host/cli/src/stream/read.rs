@@ -16,7 +16,8 @@ use crate::{input, tasks};
 Examples:
   annals stream read account/a1
   annals stream read account/a1 --backwards --limit 1   The last event
-  annals stream read account/a1 --commands              What was asked, and what became of it")]
+  annals stream read account/a1 --commands              What was asked, and what became of it
+  annals stream read account/a1 --upcast                As the installed upcasters make them")]
 pub(crate) struct ReadArgs {
     /// The stream, as `category/id`
     stream: String,
@@ -32,6 +33,11 @@ pub(crate) struct ReadArgs {
     /// Read the newest first
     #[arg(long)]
     backwards: bool,
+
+    /// Read events as the installed upcasters make them, instead of as they are stored. One stored
+    /// event may be several, with one revision; `--limit` counts stored ones
+    #[arg(long, conflicts_with = "commands")]
+    upcast: bool,
 
     /// Read commands, rejected ones included, instead of events
     #[arg(long, conflicts_with = "backwards")]
@@ -50,6 +56,21 @@ struct Page {
     events: Vec<Box<RawValue>>,
     #[serde(alias = "next_skip")]
     next: Option<u64>,
+}
+
+impl Page {
+    /// How many stored events or commands it has; of upcast events, those of one revision are one.
+    fn stored_count(&self, is_upcast: bool) -> Result<u64, Failure> {
+        let mut revisions = Vec::new();
+        if is_upcast {
+            for event in &self.events {
+                revisions.push(Event::parse(event.get())?.revision);
+            }
+            revisions.dedup();
+        }
+        let count = if is_upcast { revisions.len() } else { self.events.len() };
+        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,7 +97,8 @@ pub(crate) fn run(args: &ReadArgs, output: &mut Output) -> Result<(), Failure> {
         (path.join("commands"), "skip")
     } else {
         let direction = args.backwards.then_some("backwards");
-        (path.query("direction", direction), "from")
+        let upcast = args.upcast.then_some("true");
+        (path.query("direction", direction).query("upcast", upcast), "from")
     };
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut from = args.from;
@@ -93,8 +115,8 @@ pub(crate) fn run(args: &ReadArgs, output: &mut Output) -> Result<(), Failure> {
                 } else {
                     print_event(one, output)?;
                 }
-                left = left.saturating_sub(1);
             }
+            left = left.saturating_sub(page.stored_count(args.upcast)?);
             from = page.next;
             if from.is_none() {
                 break;

@@ -183,6 +183,12 @@ area! {
         decision_events_max: NonZeroUsize = count(engine().decision_events_max);
         /// Most named questions answered at once. The next is refused as busy.
         queries_in_flight_max: NonZeroUsize = count(engine().queries_in_flight_max);
+        /// Most events that one stored event may become when it is upcast, over all upcasters.
+        upcast_events_max: NonZeroUsize = engine().upcast_events_max;
+        /// Most upcasters one after the other, until a reader reads what they make of an event.
+        upcast_chain_max: NonZeroU32 = engine().upcast_chain_max;
+        /// Most memory for what upcasters made of events. The least recently used go first.
+        upcast_cache_bytes_max: ByteCount = size(engine().upcast_cache_bytes_max);
     }
 }
 
@@ -233,6 +239,8 @@ area! {
         decide_fuel_max: NonZeroU64 = count_u64(runtime().decide_fuel_max);
         /// What each event of `evolve` and `project` adds to the fuel of the call.
         event_fuel_max: NonZeroU64 = count_u64(runtime().event_fuel_max);
+        /// What each event of `upcast` adds to the fuel of the call.
+        upcast_fuel_max: NonZeroU64 = count_u64(runtime().upcast_fuel_max);
         /// Most fuel of a call with many events, of starting a sandbox and of `describe`.
         bulk_fuel_max: NonZeroU64 = count_u64(runtime().bulk_fuel_max);
         /// Most memory of a sandbox.

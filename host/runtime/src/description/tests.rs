@@ -190,3 +190,68 @@ fn each_kind_has_its_own_lists() {
         refused_as(kind, |_| {}, &format!("a plugin of kind `{kind}` has no commands"));
     }
 }
+
+fn upcaster(produces: &str) -> descriptor::Description {
+    let mut said = said();
+    said.commands.clear();
+    said.events = [(1, "account-opened"), (2, "account-opened")]
+        .map(|(schema_version, name)| descriptor::MessageType { schema_version, ..message(name) })
+        .to_vec();
+    said.extensions = vec![(PRODUCES.to_owned(), produces.as_bytes().to_vec())];
+    said
+}
+
+#[test]
+fn an_upcaster_lists_what_it_makes() {
+    // Guards the plan of who leads where: names, versions, content types and schemas are as said.
+    let produces = r#"[
+        {"name": "account-opened", "schema_version": 3, "schema": {"type": "object"}},
+        {"name": "scanned", "schema_version": 1, "content_type": "image/png", "more": 1}
+    ]"#;
+    let description = check(PluginKind::Upcaster, upcaster(produces)).unwrap();
+    assert_eq!(description.events.len(), 2);
+    let shape = |name: &str, version, content_type: &str, schema: &str| MessageType {
+        name: name.parse().unwrap(),
+        schema_version: SchemaVersion(version),
+        content_type: ContentType::from(content_type),
+        schema: schema.to_owned(),
+    };
+    let expected = [
+        shape("account-opened", 3, "", r#"{"type": "object"}"#),
+        shape("scanned", 1, "image/png", ""),
+    ];
+    assert_eq!(description.produces, expected);
+}
+
+#[test]
+fn a_list_of_what_is_made_that_is_none_is_refused() {
+    // Guards the extension, which is bytes of a guest.
+    let refused = |said, cause: &str| {
+        assert_eq!(check(PluginKind::Upcaster, said), Err(InvalidDescription(cause.to_owned())));
+    };
+    let mut without = upcaster("[]");
+    without.extensions.clear();
+    refused(
+        without,
+        "an upcaster lists the shapes that it makes in the extension `produces`",
+    );
+    refused(upcaster("[]"), "the extension `produces` of an upcaster is empty");
+    refused(
+        upcaster(r#"[{"name": "a"}]"#),
+        "the extension `produces` is not a JSON list of names and schema versions: missing field \
+         `schema_version` at line 1 column 14",
+    );
+    refused(
+        upcaster(r#"[{"name": "a", "schema_version": 0}]"#),
+        "the schema version of `a` is 0, the first is 1",
+    );
+    let twice = r#"[{"name": "a", "schema_version": 1}, {"name": "a", "schema_version": 1}]"#;
+    refused(upcaster(twice), "`a 1` is in its produces twice");
+    let mut twice = upcaster(r#"[{"name": "a", "schema_version": 1}]"#);
+    twice.events.push(message("account-opened"));
+    refused(twice, "`account-opened 1` is in its events twice");
+    // Of another kind, an extension of that name is not ours.
+    accepted(PluginKind::Aggregate, |said| {
+        said.extensions = vec![(PRODUCES.to_owned(), b"anything".to_vec())];
+    });
+}

@@ -70,7 +70,7 @@ fn upcast(event: StoredEvent) -> Result<Vec<StoredEvent>, String> {
         "hoarded" => {
             let mut hoard: Vec<Vec<u8>> = Vec::new();
             loop {
-                hoard.push(black_box(vec![1; 1 << 20]));
+                hoard.push(black_box(Vec::with_capacity(1 << 20)));
             }
         }
         "vanished" => Ok(Vec::new()),
