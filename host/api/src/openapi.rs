@@ -13,7 +13,7 @@ use crate::answer::json_response;
 use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
-    Api, aggregate, batch, command, event, feed, health, plugin, projection, stream, view,
+    Api, aggregate, batch, command, event, feed, health, metrics, plugin, projection, stream, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -68,6 +68,7 @@ pub(crate) fn document() -> Result<Value, Problem> {
         projection::show,
         health::live,
         health::ready,
+        metrics::serve,
         serve,
     ),
     components(schemas(

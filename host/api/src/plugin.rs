@@ -1,4 +1,6 @@
-//! Plugins: installing and listing.
+//! Plugins: installing and listing. `details.rs` is what only one plugin at a time is shown with.
+
+mod details;
 
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+
+pub(crate) use details::PluginDetailsJson;
 
 use crate::Api;
 use crate::answer::json_response;
@@ -76,7 +80,7 @@ pub(crate) async fn list(
     tag = "plugins",
     params(("name" = String, Path, description = "The plugin.")),
     responses(
-        (status = 200, description = "The plugin.", body = PluginJson<'static>),
+        (status = 200, description = "The plugin, and what it uses.", body = PluginDetailsJson<'static>),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
@@ -96,7 +100,7 @@ pub(crate) async fn show(
         )
         .with("known", known.as_slice())
     })?;
-    json_response(&PluginJson::new(&plugin))
+    json_response(&PluginDetailsJson::new(&plugin))
 }
 
 /// What installing did.

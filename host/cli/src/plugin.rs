@@ -1,4 +1,5 @@
-//! `annals plugin`: writes, builds, looks at, tests, installs and lists plugins.
+//! `annals plugin`: writes, builds, looks at, tests, installs, lists and shows plugins, and repeats their
+//! failures.
 
 mod build;
 mod component;
@@ -6,6 +7,8 @@ mod example;
 mod install;
 mod list;
 mod new;
+mod replay;
+mod show;
 mod template;
 mod test;
 
@@ -24,6 +27,8 @@ pub(crate) enum PluginCommand {
     Inspect(InspectArgs),
     Install(install::InstallArgs),
     List(list::ListArgs),
+    Show(show::ShowArgs),
+    Replay(replay::ReplayArgs),
 }
 
 /// Check that a file is a plugin this version runs
@@ -60,5 +65,7 @@ pub(crate) fn run(command: PluginCommand, output: &mut Output) -> Result<(), Fai
         PluginCommand::Inspect(args) => component::inspect(&args.file, output),
         PluginCommand::Install(args) => install::run(&args, output),
         PluginCommand::List(args) => list::run(&args, output),
+        PluginCommand::Show(args) => show::run(&args, output),
+        PluginCommand::Replay(args) => replay::run(&args, output),
     }
 }

@@ -10,6 +10,8 @@ use annals_core::plugin::Description;
 use annals_core::port::guest::GuestPlugin;
 use jsonschema::Validator;
 
+use crate::shard::Pace;
+
 /// One active version of an aggregate.
 #[derive(Debug)]
 pub(crate) struct ActiveAggregate {
@@ -18,6 +20,8 @@ pub(crate) struct ActiveAggregate {
     pub(crate) digest: Digest,
     /// Counts activations; the largest of a name is the newest.
     pub(crate) generation: u64,
+    /// How fast it decides.
+    pub(crate) pace: Pace,
     commands: HashMap<CommandName, u32>,
     events: EventIndexes,
     // Made on the first malformed command of a type; `None` inside: the schema is not usable.
@@ -36,6 +40,7 @@ impl ActiveAggregate {
             plugin,
             description,
             generation,
+            pace: Pace::default(),
         }
     }
 

@@ -1,7 +1,10 @@
 //! What can be set about the engine, and its limits.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
+
+use annals_core::port::FailureSink;
 
 use crate::actor::Placement;
 
@@ -22,6 +25,15 @@ pub struct EngineOptions {
     pub snapshots_in_flight_max: usize,
     /// Most events a decision may hold.
     pub decision_events_max: usize,
+    /// After so many failures of its plugin in a row, a stream is refused for a while.
+    pub quarantine_after_failures: NonZeroU32,
+    /// How long a stream is refused first; doubles at each further failure up to
+    /// `quarantine_wait_max`.
+    pub quarantine_wait: Duration,
+    /// Longest that a stream is refused before a command of it is tried again.
+    pub quarantine_wait_max: Duration,
+    /// Most streams that are known to have failed; the least recently used are forgotten first.
+    pub quarantined_streams_max: NonZeroUsize,
     /// Most events given to a projection at once.
     pub batch_events_max: usize,
     /// Most data given to a projection at once, in bytes; one event always fits.
@@ -51,6 +63,8 @@ pub struct EngineOptions {
     pub relay_retry_wait: Duration,
     /// Longest wait after the bus or the feed failed.
     pub relay_retry_wait_max: Duration,
+    /// Where failures of plugins are kept with what repeats them, if anywhere.
+    pub failure_sink: Option<Arc<dyn FailureSink>>,
     /// Where shards, runners and the relay run.
     pub placement: Placement,
 }
@@ -65,6 +79,10 @@ impl Default for EngineOptions {
             snapshot_every_events: 100,
             snapshots_in_flight_max: 64,
             decision_events_max: annals_core::limits::COMMIT_EVENTS_MAX,
+            quarantine_after_failures: NonZeroU32::MIN.saturating_add(2),
+            quarantine_wait: Duration::from_secs(1),
+            quarantine_wait_max: Duration::from_mins(5),
+            quarantined_streams_max: NonZeroUsize::MIN.saturating_add(9_999),
             batch_events_max: 2_000,
             batch_bytes_max: 4 << 20,
             batch_writes_max: 10_000,
@@ -79,6 +97,7 @@ impl Default for EngineOptions {
             relay_check_every: Duration::from_secs(5),
             relay_retry_wait: Duration::from_millis(100),
             relay_retry_wait_max: Duration::from_secs(10),
+            failure_sink: None,
             placement: Placement::Threads,
         }
     }

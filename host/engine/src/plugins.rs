@@ -20,6 +20,7 @@ use annals_core::port::event_store::{AppendError, ReadError};
 use annals_core::port::guest::{GuestPlugin, LoadError};
 use annals_core::port::{BlobStore, EventStore, GuestRuntime};
 use annals_core::time::{Clock, Timestamp};
+use annals_core::usage::PluginUsage;
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -27,6 +28,7 @@ use tracing::{error, info};
 
 use crate::catalog::{ActiveAggregate, Catalog};
 use crate::projection::{Progress, Projection, ProjectionError, ProjectionPorts};
+use crate::shard::QuarantinedStreams;
 use log::Installed;
 
 pub(crate) use follow::Follower;
@@ -52,6 +54,11 @@ pub struct PluginStatus {
     pub installed_at: Timestamp,
     /// Projection: how far it is.
     pub progress: Option<Progress>,
+    /// What it has used on this host since it was loaded.
+    pub usage: PluginUsage,
+    /// Aggregate: its streams that are refused for now.
+    #[serde(skip)]
+    pub quarantined: QuarantinedStreams,
 }
 
 /// What installing did.
@@ -431,6 +438,8 @@ impl Active {
             has_queries: inspection.has_queries,
             installed_at: self.installed_at,
             progress: self.projection.as_ref().map(|p| p.progress.borrow().clone()),
+            usage: self.plugin.usage(),
+            quarantined: QuarantinedStreams::default(),
         }
     }
 }

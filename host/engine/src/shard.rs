@@ -2,19 +2,28 @@
 //! one stream at a time, different streams side by side.
 //!
 //! `run.rs` is the loop and the queues, `decide.rs` one command from id to reply, `load.rs` how an
-//! entity becomes resident, `sandbox.rs` the guest with its residents. A guest is called only
+//! entity becomes resident, `sandbox.rs` the guest with its residents. Streams that failed
+//! (`quarantine.rs`) and plugins that are slow (`pace.rs`) run in a shard apart, whose sandboxes and
+//! thread no other stream needs; the stream's own shard hands the job over and waits for it. A guest is called only
 //! synchronously, so nothing of it is held across an `.await`; whatever was awaited, the resident
 //! may be gone afterwards and is loaded again.
 
 #[expect(clippy::future_not_send, reason = "the tasks of a shard stay on its thread")]
+mod bundle;
+#[expect(clippy::future_not_send, reason = "the tasks of a shard stay on its thread")]
 mod decide;
 #[expect(clippy::future_not_send, reason = "the tasks of a shard stay on its thread")]
 mod load;
+mod pace;
+mod quarantine;
 #[expect(clippy::future_not_send, reason = "the tasks of a shard stay on its thread")]
 mod run;
 mod sandbox;
 
 pub(crate) use load::read_error;
+pub(crate) use pace::Pace;
+pub(crate) use quarantine::Quarantine;
+pub use quarantine::{QuarantinedStream, QuarantinedStreams};
 
 use std::sync::Arc;
 
@@ -40,6 +49,7 @@ pub(crate) struct ShardContext {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) options: EngineOptions,
+    pub(crate) quarantine: Quarantine,
     pub(crate) namespace: Arc<str>,
 }
 
@@ -66,11 +76,28 @@ impl JobSender {
 }
 
 impl Shard {
-    pub(crate) fn start(number: usize, context: Arc<ShardContext>) -> std::io::Result<Self> {
+    /// Starts shard `number`. What would hold up its streams it hands to the shard `apart`.
+    pub(crate) fn start(
+        number: usize,
+        context: Arc<ShardContext>,
+        apart: JobSender,
+    ) -> std::io::Result<Self> {
+        Self::spawn(&format!("annals-shard-{number}"), context, Some(apart))
+    }
+
+    /// Starts the shard for the jobs of slow plugins and suspect streams.
+    pub(crate) fn start_apart(context: Arc<ShardContext>) -> std::io::Result<Self> {
+        Self::spawn("annals-shard-apart", context, None)
+    }
+
+    fn spawn(
+        name: &str,
+        context: Arc<ShardContext>,
+        apart: Option<JobSender>,
+    ) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let placement = context.options.placement;
-        let name = format!("annals-shard-{number}");
-        let actor = Actor::spawn(placement, &name, move || run::run(context, inbox))?;
+        let actor = Actor::spawn(placement, name, move || run::run(context, inbox, apart))?;
         Ok(Self { jobs, actor })
     }
 
@@ -94,6 +121,8 @@ pub(crate) struct Job {
     pub(crate) work: Work,
     /// Bounds the commands in flight; given back with the reply.
     pub(crate) permit: OwnedSemaphorePermit,
+    /// Dropped when the job is done with the stream: the shard that handed it over waits for that.
+    pub(crate) ended: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Debug)]

@@ -6,12 +6,14 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+mod bundles;
 mod commands;
 mod contention;
 mod hosts;
 mod idempotency;
 mod partitions;
 mod projections;
+mod quarantine;
 mod registry;
 mod relay;
 mod snapshots;

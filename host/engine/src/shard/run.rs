@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use annals_core::name::PluginName;
 use annals_core::stream::StreamId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::sandbox::Sandbox;
-use super::{Job, ShardContext, Work};
+use super::{Job, JobSender, ShardContext, Work};
+use crate::catalog::ActiveAggregate;
 
 /// How many jobs are taken from the inbox at once.
 const INBOX_BATCH_JOBS: usize = 256;
@@ -19,6 +20,8 @@ const INBOX_BATCH_JOBS: usize = 256;
 /// across an `.await`.
 pub(super) struct ShardState {
     pub(super) context: Arc<ShardContext>,
+    /// Where jobs go that would hold up others; `None` in the shard where they do.
+    apart: Option<JobSender>,
     pub(super) sandboxes: RefCell<HashMap<PluginName, Sandbox>>,
     /// Counts sandboxes, so that an entity of an older one is never mistaken for one of a newer.
     pub(super) sandboxes_count: Cell<u64>,
@@ -29,9 +32,14 @@ pub(super) struct ShardState {
 }
 
 /// Runs a shard until its inbox is closed and everything in it is done.
-pub(super) async fn run(context: Arc<ShardContext>, mut inbox: mpsc::UnboundedReceiver<Job>) {
+pub(super) async fn run(
+    context: Arc<ShardContext>,
+    mut inbox: mpsc::UnboundedReceiver<Job>,
+    apart: Option<JobSender>,
+) {
     let state = Rc::new(ShardState {
         context,
+        apart,
         sandboxes: RefCell::default(),
         sandboxes_count: Cell::new(0),
         snapshots_in_flight: Cell::new(0),
@@ -82,9 +90,26 @@ impl ShardState {
         next
     }
 
-    async fn run_job(self: &Rc<Self>, job: Job) {
+    async fn run_job(self: &Rc<Self>, mut job: Job) {
         // A job may have been sent just before a newer version was activated.
-        let active = self.newest(job.active);
+        let active = self.newest(Arc::clone(&job.active));
+        if let Some(apart) = &self.apart
+            && self.would_hold_up_others(&active, &job.stream)
+        {
+            self.let_go(&active, &job.stream);
+            let (ended, end) = oneshot::channel();
+            job.ended = Some(ended);
+            match apart.send(job) {
+                Ok(()) => {
+                    // The next job of the stream comes after this one. It ends by being dropped.
+                    end.await.unwrap_or_default();
+                    return;
+                }
+                // It ends after this shard; were it gone, the job would run here.
+                Err(back) => job = *back,
+            }
+        }
+        let _ended = job.ended.take();
         self.make_room(&active);
         match job.work {
             Work::Command(request, reply) => {
@@ -92,10 +117,16 @@ impl ShardState {
             }
             Work::State(reply) => {
                 let answer = self.state_now(&active, &job.stream).await;
+                self.note_state(&active, &job.stream, &answer).await;
                 // The asker may have gone away; that is its right.
                 drop(reply.send(answer));
             }
         }
+    }
+
+    /// Whether a job of `stream` should not run among those of other streams.
+    fn would_hold_up_others(&self, active: &ActiveAggregate, stream: &StreamId) -> bool {
+        active.pace.is_slow() || self.context.quarantine.is_suspect(stream, active.generation)
     }
 
     /// Whether any stream or snapshot is being worked on.
