@@ -225,3 +225,37 @@ fn figures_and_quarantine_are_shown_to_operators() {
         assert!(said.contains("3 trapped"), "{said}");
     });
 }
+
+#[test]
+fn a_component_that_was_changed_or_lost_on_disk_is_not_run_and_others_are() {
+    // Guards R17: what was installed is what runs, or it does not run; its events are there, and
+    // installing it again puts it right.
+    run(async {
+        let (_folder, data) = folder();
+        let daemon = Daemon::start_with_account(&data).await;
+        let installed = daemon.install("misbehaving", annals_components::misbehaving()).await.ok();
+        let digest = at(&installed, "/plugin/digest").as_str().unwrap().to_owned();
+        let note = "/v1/aggregates/misbehaving/m1/note";
+        daemon.post(note, &[], "{}").await.ok();
+        assert_eq!(daemon.stop(), Some(0));
+        let file = data.join(format!("plugins/{digest}.wasm"));
+        let mut changed = annals_components::misbehaving().to_vec();
+        changed.push(0);
+        for is_lost in [false, true] {
+            if is_lost {
+                std::fs::remove_file(&file).unwrap();
+            } else {
+                std::fs::write(&file, &changed).unwrap();
+            }
+            let daemon = Daemon::start(&data);
+            let refused = daemon.post(note, &[], "{}").await;
+            assert_eq!((refused.status, refused.code()), (404, "unknown-aggregate"));
+            daemon.account("a1", "open-account", r#"{"owner":"Ada","initial_cents":5}"#).await;
+            daemon.account("a1", "deposit-funds", r#"{"cents":1}"#).await.ok();
+            daemon.get("/v1/streams/misbehaving/m1").await.ok();
+            daemon.install("misbehaving", annals_components::misbehaving()).await.ok();
+            daemon.post(note, &[], "{}").await.ok();
+            assert_eq!(daemon.stop(), Some(0));
+        }
+    });
+}

@@ -30,7 +30,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; c
     path = "/metrics",
     tag = "health",
     responses(
-        (status = 200, description = "The figures, in the text format of Prometheus.", body = String, content_type = "text/plain"),
+        (status = 200, description = "The figures, in the text format of Prometheus.", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]

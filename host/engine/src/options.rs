@@ -65,6 +65,9 @@ pub struct EngineOptions {
     pub relay_retry_wait_max: Duration,
     /// Where failures of plugins are kept with what repeats them, if anywhere.
     pub failure_sink: Option<Arc<dyn FailureSink>>,
+    /// Called first on the thread of slow plugins and suspect streams, e.g. to give it less of the
+    /// machine.
+    pub on_apart_thread: Option<fn()>,
     /// Where shards, runners and the relay run.
     pub placement: Placement,
 }
@@ -98,6 +101,7 @@ impl Default for EngineOptions {
             relay_retry_wait: Duration::from_millis(100),
             relay_retry_wait_max: Duration::from_secs(10),
             failure_sink: None,
+            on_apart_thread: None,
             placement: Placement::Threads,
         }
     }

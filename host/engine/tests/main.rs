@@ -11,6 +11,7 @@ mod commands;
 mod contention;
 mod hosts;
 mod idempotency;
+mod overload;
 mod partitions;
 mod projections;
 mod quarantine;

@@ -101,15 +101,16 @@ fn a_stream_that_failed_does_not_take_the_residents_of_others_with_it() {
             add(&engine, "good", 1).await.unwrap();
         }
         assert!(trap(&engine, "bad").await.is_err());
-        add(&engine, "good", 1).await.unwrap();
+        // The whole plugin is kept apart for a moment, until it has decided fast again.
+        for _ in 0..3 {
+            add(&engine, "good", 1).await.unwrap();
+        }
         Probe::take(&world.probe.evolved_events);
-        Probe::take(&world.probe.sandboxes);
         for _ in 0..5 {
             assert!(trap(&engine, "bad").await.is_err());
             add(&engine, "good", 1).await.unwrap();
         }
         assert_eq!(Probe::take(&world.probe.evolved_events), 5, "nothing was loaded again");
-        assert_eq!(Probe::take(&world.probe.sandboxes), 5, "one for each try of the bad one");
         // Trusted again after ten commands that were decided, it is among the others.
         for _ in 0..10 {
             add(&engine, "bad", 1).await.unwrap();
@@ -119,7 +120,7 @@ fn a_stream_that_failed_does_not_take_the_residents_of_others_with_it() {
         add(&engine, "good", 1).await.unwrap();
         assert_eq!(Probe::take(&world.probe.evolved_events), 10 + 1 + 1);
         assert_eq!(state(&engine, "bad").await, (10, "11".to_owned()));
-        assert_eq!(state(&engine, "good").await, (9, "10".to_owned()));
+        assert_eq!(state(&engine, "good").await, (11, "12".to_owned()));
     });
 }
 

@@ -1,7 +1,8 @@
 //! How fast a plugin decides: one that is slow runs apart, so that it delays itself alone.
 //!
 //! A shard calls plugins synchronously. One whose decisions burn their fuel would hold up the streams of
-//! all others that are on its shard, for some 50 ms each time.
+//! all others that are on its shard, for some 50 ms each time; one that traps each time needs a new sandbox
+//! each time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// much as a command of another plugin may have to wait.
 const SLOW_US: u64 = 5_000;
 
-/// What a call that reached a limit counts as, in microseconds, however long it took: eight fast
-/// decisions make it forgotten.
-const LIMIT_US: u64 = 50_000;
+/// What a failed call counts as, in microseconds, however long it took: a whole budget of fuel, which it
+/// may have used, and a new sandbox. A few fast decisions make it forgotten.
+const FAILED_US: u64 = 50_000;
 
 /// Each decision moves the mean by this part of its difference.
 const WEIGHT: u64 = 8;
@@ -35,9 +36,9 @@ impl Pace {
         self.mean_us.store(mean_us, Ordering::Relaxed);
     }
 
-    /// Notes a call that reached a limit.
-    pub(crate) fn reached_limit(&self) {
-        self.decided(LIMIT_US * 1_000);
+    /// Notes a call that failed among those of other plugins.
+    pub(crate) fn failed(&self) {
+        self.decided(FAILED_US * 1_000);
     }
 
     /// Whether it would hold up others.
@@ -51,13 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_burnt_budget_makes_a_plugin_slow_and_some_fast_decisions_make_it_fast_again() {
+    fn one_failure_makes_a_plugin_slow_and_some_fast_decisions_make_it_fast_again() {
         // Guards both: others do not wait for it twice, and one bad stream does not slow the good ones
         // down for long.
         let pace = Pace::default();
         pace.decided(3_000);
         assert!(!pace.is_slow());
-        pace.reached_limit();
+        pace.failed();
         assert!(pace.is_slow());
         let fast_until_forgotten = (1..100).find(|_| {
             pace.decided(3_000);

@@ -129,6 +129,11 @@ impl ShardState {
         active.pace.is_slow() || self.context.quarantine.is_suspect(stream, active.generation)
     }
 
+    /// Whether this is the shard that holds up nobody, whatever fails in it.
+    pub(super) fn is_apart(&self) -> bool {
+        self.apart.is_none()
+    }
+
     /// Whether any stream or snapshot is being worked on.
     fn is_busy(&self) -> bool {
         !self.queues.borrow().is_empty() || self.snapshots_in_flight.get() > 0

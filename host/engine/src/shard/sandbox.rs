@@ -133,8 +133,8 @@ impl ShardState {
         let result = work(sandbox);
         if let Err(failure) = &result {
             warn!(plugin = %name, error = %failure, "plugin failed; its sandbox is dropped");
-            if matches!(failure, GuestFailure::Limit { .. }) {
-                active.pace.reached_limit();
+            if !self.is_apart() {
+                active.pace.failed();
             }
             sandboxes.remove(name);
         }
