@@ -99,9 +99,10 @@ impl<S> RequestService<S> {
     }
 }
 
-/// Lets a request in, or says why not. Probes are always let in.
+/// Lets a request in, or says why not. Probes are always let in, and whoever watches an overload.
 fn admit(api: &Api, request: &Request) -> Result<Option<OwnedSemaphorePermit>, Problem> {
-    if request.uri().path().starts_with("/health/") {
+    let path = request.uri().path();
+    if path.starts_with("/health/") || path == "/metrics" {
         return Ok(None);
     }
     if api.lifecycle.is_stopping() {

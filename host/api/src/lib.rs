@@ -20,6 +20,7 @@ mod health;
 mod json;
 mod layer;
 pub mod lifecycle;
+mod metrics;
 mod openapi;
 pub mod options;
 mod plugin;
@@ -97,6 +98,7 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/relay", get(relay::show))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics::serve))
         .route("/openapi.json", get(openapi::serve))
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)

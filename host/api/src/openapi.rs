@@ -13,7 +13,8 @@ use crate::answer::json_response;
 use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
-    Api, aggregate, batch, command, event, feed, health, plugin, projection, relay, stream, view,
+    Api, aggregate, batch, command, event, feed, health, metrics, plugin, projection, relay,
+    stream, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -72,6 +73,7 @@ pub(crate) fn document() -> Result<Value, Problem> {
         relay::show,
         health::live,
         health::ready,
+        metrics::serve,
         serve,
     ),
     components(schemas(

@@ -1,7 +1,8 @@
 //! Plugins: installing and listing. `plugin/versions.rs` rolls back and removes, `plugin/history.rs`
-//! says what happened.
+//! says what happened, `plugin/details.rs` is what only one plugin at a time is shown with.
 
 mod change;
+mod details;
 pub(crate) mod history;
 pub(crate) mod versions;
 
@@ -19,6 +20,8 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+
+pub(crate) use details::PluginDetailsJson;
 
 use crate::Api;
 use crate::answer::json_response;
@@ -89,7 +92,7 @@ pub(crate) async fn list(
     tag = "plugins",
     params(("name" = String, Path, description = "The plugin.")),
     responses(
-        (status = 200, description = "The plugin.", body = PluginJson<'static>),
+        (status = 200, description = "The plugin, and what it uses.", body = PluginDetailsJson<'static>),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
@@ -101,7 +104,7 @@ pub(crate) async fn show(
     let [name] = path::segments(request.uri(), 2)?;
     let name = PluginName::new(&name)?;
     let plugin = api.engine.plugin(&name).ok_or_else(|| unknown(&api, &name))?;
-    json_response(&PluginJson::new(&plugin))
+    json_response(&PluginDetailsJson::new(&plugin))
 }
 
 fn unknown(api: &Api, name: &PluginName) -> Problem {

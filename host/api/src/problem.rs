@@ -37,6 +37,8 @@ struct Parts {
     code: Code,
     detail: Cow<'static, str>,
     members: Vec<(&'static str, Member)>,
+    // When trying again makes sense, where that is known better than in general.
+    retry_after_s: Option<u64>,
     // For the log alone.
     internal: Option<String>,
 }
@@ -60,13 +62,26 @@ impl Problem {
     /// A problem told in a sentence that says what to do next.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
-        Self(Box::new(Parts { code, detail, members: Vec::new(), internal: None }))
+        Self(Box::new(Parts {
+            code,
+            detail,
+            members: Vec::new(),
+            retry_after_s: None,
+            internal: None,
+        }))
     }
 
     /// Adds a fact.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, member: impl Into<Member>) -> Self {
         self.0.members.push((name, member.into()));
+        self
+    }
+
+    /// Says when trying again makes sense, in seconds.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after_s = Some(seconds);
         self
     }
 
@@ -111,6 +126,9 @@ impl Problem {
         if matches!(code, Code::Busy | Code::Unavailable | Code::Stopping) {
             headers.insert(header::RETRY_AFTER, retry_after.clone());
         }
+        if let Some(seconds) = self.0.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         *response.status_mut() = code.status();
         *response.body_mut() = Body::from(body);
     }
@@ -132,7 +150,7 @@ pub(crate) struct ProblemBody<'a> {
 
 impl Serialize for ProblemBody<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Parts { code, detail, members, internal: _ } = &*self.problem.0;
+        let Parts { code, detail, members, retry_after_s: _, internal: _ } = &*self.problem.0;
         let mut map = serializer.serialize_map(None)?;
         // Without `type`, which means `about:blank`, the title is the phrase of the status.
         map.serialize_entry("title", code.status().canonical_reason().unwrap_or_default())?;

@@ -1,10 +1,11 @@
 //! `POST /v1/aggregates/{aggregate}/{id}/{command}`.
 
 use annals_core::id::EventId;
+use annals_core::port::guest::GuestFailure;
 use annals_core::stream::StreamId;
 use serde_json::{Value, json};
 
-use crate::support::{Fault, Host, NOW};
+use crate::support::{Fault, Host, NOW, SECRET};
 
 const KEY: &str = "0191e2c4-7d1a-7b3e-9c55-3f1f0a4f2b10";
 
@@ -235,17 +236,25 @@ async fn plugin_failures_name_plugin_and_call_and_tell_nothing_internal() {
     // Guards the misbehaving plugins of the scenarios: 500 that names plugin, call and limit, or how
     // the contract was broken; the trap's own words are in the log only.
     let host = Host::start().await;
-    for (command, text, further) in [
+    let (plugin, call) = ("misbehaving".to_owned(), "decide");
+    let failures = [
+        GuestFailure::Trap { plugin: plugin.clone(), call, cause: SECRET.to_owned() },
+        GuestFailure::Limit { plugin: plugin.clone(), call, limit: "5 of fuel (fuel_max)".into() },
+        GuestFailure::Contract { plugin, call, cause: "no such event".to_owned() },
+    ];
+    let told = [
         ("trap", "trapped", None),
         ("reach-limit", "reached a limit", Some(("limit", "5 of fuel (fuel_max)"))),
         ("break-contract", "broke the contract", Some(("cause", "no such event"))),
-    ] {
+    ];
+    for ((command, text, further), failure) in told.into_iter().zip(failures) {
         let answer =
             host.post(&format!("/v1/aggregates/misbehaving/1/{command}"), &json!({})).await;
         let mut expected = json!({
             "code": "plugin-failed",
             "detail": format!("Plugin `misbehaving` {text} in `decide`. Tell its author, with the \
-                request id."),
+                request id and `failure_id`."),
+            "failure_id": failure.id(),
             "plugin": "misbehaving",
             "call": "decide",
         });
@@ -286,4 +295,35 @@ async fn store_failures_tell_what_to_do_and_nothing_internal() {
     host.store.repair();
     let answer = host.post_with(uri, &[("idempotency-key", KEY)], &body).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (200, opened(Repeat::Yes)));
+}
+
+#[tokio::test]
+async fn a_stream_in_quarantine_is_refused_with_the_time_of_the_next_try() {
+    // Guards what a client is told of a stream that fails again and again: why, and when to come back.
+    let host = Host::start().await;
+    let uri = "/v1/aggregates/misbehaving/1/reach-limit";
+    for _ in 0..3 {
+        host.post(uri, &json!({})).await.assert_code(500, "plugin-failed");
+    }
+    let answer = host.post(uri, &json!({})).await;
+    let refused = json!({
+        "code": "quarantined",
+        "detail": "Commands of stream `misbehaving/1` made plugin `misbehaving` fail 3 times in a \
+            row; the last time it reached a limit in `decide`: 5 of fuel (fuel_max). It is tried \
+            again at 2026-11-20T09:30:01.000Z, or with another version of the plugin.",
+        "plugin": "misbehaving",
+        "stream": "misbehaving/1",
+        "cause": "reached a limit in `decide`: 5 of fuel (fuel_max)",
+        "retry_at": "2026-11-20T09:30:01.000Z",
+    });
+    answer.assert_problem(503, &refused);
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    let shown = host.get("/v1/plugins/misbehaving").await.json();
+    let stream = json!({
+        "stream": "misbehaving/1",
+        "failures_count": 3,
+        "cause": "reached a limit in `decide`: 5 of fuel (fuel_max)",
+        "retry_at": "2026-11-20T09:30:01.000Z",
+    });
+    assert_eq!(shown["quarantine"], json!({"streams_count": 1, "streams": [stream]}));
 }

@@ -16,6 +16,7 @@ mod event_streams;
 mod events;
 mod health;
 mod limits;
+mod metrics;
 mod openapi;
 mod partitions;
 mod plugin_versions;

@@ -62,7 +62,12 @@ async fn installs_upgrades_and_lists_plugins() {
     let again = put(&host, "misbehaving", "misbehaving 1.0.0").await;
     assert_eq!(again.json(), outcome("unchanged", &plugin));
     assert_eq!(host.get("/v1/plugins").await.json(), json!({"plugins": [plugin]}));
-    assert_eq!(host.get("/v1/plugins/misbehaving").await.json(), plugin);
+    let mut details = plugin.clone();
+    details["usage"] = json!({
+        "memory_bytes": 0, "memory_bytes_high": 0, "entities_count": 0, "handlers": [],
+    });
+    details["quarantine"] = json!({"streams_count": 0, "streams": []});
+    assert_eq!(host.get("/v1/plugins/misbehaving").await.json(), details);
 
     let upgraded = put(&host, "misbehaving", "misbehaving 1.0.1").await.json();
     assert_eq!(upgraded["outcome"], "upgraded");

@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 pub(crate) use documented::{SNAPSHOT, assert_documented};
 pub(crate) use misbehaving::Gate;
-pub(crate) use probe::{Fault, ProbeStore};
+pub(crate) use probe::{Fault, ProbeStore, SECRET};
 
 /// What a test can set.
 #[derive(Debug, Default)]

@@ -1,4 +1,5 @@
-//! `annals plugin`: writes, builds, looks at and tests plugins, and looks after those of a daemon.
+//! `annals plugin`: writes, builds, looks at and tests plugins, repeats their failures, and looks after
+//! those of a daemon.
 
 mod build;
 mod changes;
@@ -10,6 +11,7 @@ mod install;
 mod list;
 mod new;
 mod remove;
+mod replay;
 mod rollback;
 mod show;
 mod template;
@@ -34,6 +36,7 @@ pub(crate) enum PluginCommand {
     History(history::HistoryArgs),
     Rollback(rollback::RollbackArgs),
     Remove(remove::RemoveArgs),
+    Replay(replay::ReplayArgs),
 }
 
 /// Check that a file is a plugin this version runs
@@ -74,5 +77,6 @@ pub(crate) fn run(command: PluginCommand, output: &mut Output) -> Result<(), Fai
         PluginCommand::History(args) => history::run(&args, output),
         PluginCommand::Rollback(args) => rollback::run(&args, output),
         PluginCommand::Remove(args) => remove::run(&args, output),
+        PluginCommand::Replay(args) => replay::run(&args, output),
     }
 }

@@ -23,3 +23,4 @@ pub mod plugin;
 pub mod port;
 pub mod stream;
 pub mod time;
+pub mod usage;

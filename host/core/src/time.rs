@@ -62,6 +62,12 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// The time now. May go back, as clocks of machines do; what relies on order uses revisions and
     /// positions.
     fn now(&self) -> Timestamp;
+
+    /// Nanoseconds since some start, for differences alone: never goes back. Unless a clock knows
+    /// better, the time of [`Clock::now`].
+    fn elapsed_ns(&self) -> u64 {
+        self.now().ms().saturating_mul(1_000_000)
+    }
 }
 
 #[cfg(test)]

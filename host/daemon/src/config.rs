@@ -14,6 +14,7 @@ mod area;
 mod areas;
 mod choice;
 mod environment;
+mod plugins;
 mod reference;
 mod remote;
 mod source;
@@ -29,6 +30,7 @@ pub use areas::{
 };
 pub use choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
 pub use environment::Environment;
+pub use plugins::PluginAreas;
 pub use reference::reference;
 pub use remote::{Endpoint, OperationWait, RedisUrl, RegionName, TablePrefix};
 pub use source::{CONFIG_FILE, ConfigError, ConfigSource, Loaded, Origin};
@@ -58,6 +60,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// What a plugin may use.
     pub limits: Limits,
+    /// What single plugins may use instead.
+    pub plugins: PluginAreas,
     /// What the daemon says.
     pub log: Log,
     /// How long stopping takes.
@@ -138,6 +142,12 @@ impl Config {
             _ = writeln!(text, "{separator}[{}]", area.name());
             for entry in area.entries() {
                 _ = writeln!(text, "{} = {}", entry.key, entry.toml);
+            }
+        }
+        for (name, overrides) in self.plugins.iter() {
+            _ = writeln!(text, "\n[{}.{name}]", PluginAreas::TABLE);
+            for (key, toml) in overrides {
+                _ = writeln!(text, "{key} = {toml}");
             }
         }
         text

@@ -11,6 +11,7 @@
 //! them.
 
 mod assembly;
+pub mod bundles;
 mod bus;
 mod clock;
 pub mod config;

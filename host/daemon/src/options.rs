@@ -1,16 +1,18 @@
 //! From the configuration to the options of the parts.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use annals_api::ApiOptions;
 use annals_bus_redis::RedisOptions;
 use annals_engine::{EngineOptions, Placement};
-use annals_runtime::RuntimeLimits;
+use annals_runtime::{PluginLimits, RuntimeLimits};
 use annals_store_dynamodb::DynamoOptions;
 use annals_store_local::LogOptions;
 
-use crate::config::{Config, Dynamodb, Redis, Store};
+use crate::bundles::BugBundles;
+use crate::config::{Config, Dynamodb, Limits, Redis, Store};
 
 /// The engine's options.
 pub(crate) fn engine(config: &Config) -> EngineOptions {
@@ -24,6 +26,10 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         snapshot_every_events: engine.snapshot_every_events.get(),
         snapshots_in_flight_max: engine.snapshots_in_flight_max.get(),
         decision_events_max: engine.decision_events_max.get(),
+        quarantine_after_failures: engine.quarantine_after_failures,
+        quarantine_wait: engine.quarantine_wait,
+        quarantine_wait_max: engine.quarantine_wait_max,
+        quarantined_streams_max: engine.quarantined_streams_max,
         batch_events_max: projections.batch_events_max.get(),
         batch_bytes_max: projections.batch_bytes_max.get(),
         batch_writes_max: projections.batch_writes_max.get(),
@@ -42,8 +48,23 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         relay_retry_wait: config.bus.retry_wait,
         relay_retry_wait_max: config.bus.retry_wait_max,
         versions_kept: config.plugins.versions_kept.get(),
+        failure_sink: BugBundles::of(config).map(|bundles| Arc::new(bundles) as _),
+        on_apart_thread: Some(yield_to_others),
         placement: Placement::Threads,
         ..EngineOptions::default()
+    }
+}
+
+/// By how much the thread of slow plugins and suspect streams is nicer than the others: it gets a tenth of
+/// a core when all are busy, and whatever is left otherwise.
+const APART_NICENESS: i32 = 10;
+
+/// Lets other threads go before this one.
+fn yield_to_others() {
+    // On Linux a priority is a thread's own, and its id names the thread.
+    let thread = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), APART_NICENESS) {
+        tracing::debug!(%error, "the thread of slow plugins has the priority of the others");
     }
 }
 
@@ -83,13 +104,21 @@ pub(crate) fn redis(settings: &Redis, ca_certificates: Option<Vec<u8>>) -> Redis
     }
 }
 
-/// The runtime's limits.
-pub(crate) fn runtime(config: &Config) -> RuntimeLimits {
-    let limits = &config.limits;
+/// The limits of all plugins, and of those that have their own.
+pub(crate) fn runtime(config: &Config) -> PluginLimits {
+    let own = config.plugins.iter().map(|(name, _)| {
+        let limits = config.plugins.limits_of(name, &config.limits);
+        (name.clone(), runtime_limits(&limits))
+    });
+    PluginLimits::new(runtime_limits(&config.limits), own.collect())
+}
+
+pub(crate) fn runtime_limits(limits: &Limits) -> RuntimeLimits {
     RuntimeLimits {
         component_bytes_max: limits.component_bytes_max.get(),
         component_functions_max: limits.component_functions_max.get(),
         function_bytes_max: limits.function_bytes_max.get(),
+        compile_wait_max: limits.compile_wait_max,
         decide_fuel_max: limits.decide_fuel_max.get(),
         event_fuel_max: limits.event_fuel_max.get(),
         upcast_fuel_max: limits.upcast_fuel_max.get(),
@@ -112,7 +141,7 @@ pub(crate) fn api(config: &Config) -> ApiOptions {
     let api = &config.api;
     ApiOptions {
         body_bytes_max: api.body_bytes_max.get(),
-        component_bytes_max: config.limits.component_bytes_max.get(),
+        component_bytes_max: runtime(config).of_nameless().component_bytes_max,
         bodies_bytes_max: api.bodies_bytes_max.get(),
         body_idle_max: api.body_idle_max,
         line_bytes_max: api.line_bytes_max.get(),

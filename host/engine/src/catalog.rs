@@ -14,6 +14,8 @@ use tokio::sync::watch;
 use crate::snapshot::Build;
 use crate::upcast::{UpcastSet, Upcasts};
 
+use crate::shard::Pace;
+
 /// One active version of an aggregate.
 #[derive(Debug)]
 pub(crate) struct ActiveAggregate {
@@ -30,6 +32,8 @@ pub(crate) struct ActiveAggregate {
     pub(crate) upcasts_tag: Option<Digest>,
     /// Sandboxes made before the version was activated, so that its first commands do not wait.
     fresh: Mutex<Vec<Box<dyn AggregateGuest>>>,
+    /// How fast it decides.
+    pub(crate) pace: Pace,
     commands: HashMap<CommandName, u32>,
     events: EventIndexes,
     // Made on the first malformed command of a type; `None` inside: the schema is not usable.
@@ -57,6 +61,7 @@ impl ActiveAggregate {
             description,
             generation,
             fresh: Mutex::new(fresh),
+            pace: Pace::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use bytes::Bytes;
 
+use crate::shard::QuarantinedStream;
 use crate::upcast::UpcastError;
 
 /// A command someone sends.
@@ -175,6 +176,9 @@ pub enum CommandError {
     /// The plugin trapped, reached a limit or broke the contract.
     #[error("the plugin failed")]
     Plugin(#[source] GuestFailure),
+    /// The commands of the stream made the plugin fail again and again; it is tried again later.
+    #[error("stream `{}` is refused until {}: {}", .0.stream, .0.until, .0.last_failure)]
+    Quarantined(Box<QuarantinedStream>),
     /// The stream holds an event the active plugin does not know.
     #[error(
         "stream `{stream}` holds `{event_type}` of schema version {schema_version} at revision \

@@ -22,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::catalog::{ActiveAggregate, Catalog};
 use crate::command::{CommandError, CommandOutcome, CommandRequest};
+use crate::figures::CommandCounts;
 use crate::options::EngineOptions;
 use crate::plugins::{
     Activation, Follower, HistoryPage, InstallError, InstallOutcome, InstallRequest, PluginStatus,
@@ -29,7 +30,7 @@ use crate::plugins::{
 };
 use crate::projection::{Projection, ProjectionPorts, Tables};
 use crate::relay::{Relay, RelayPorts, RelayProgress};
-use crate::shard::{Job, Reply, Shard, ShardContext, Work};
+use crate::shard::{Job, Quarantine, Reply, Shard, ShardContext, Work};
 use crate::snapshot::Snapshots;
 use crate::state::{self, AggregateState, StateError};
 use crate::upcast::{self, UpcastEvent, UpcastReadError, Upcasts};
@@ -89,6 +90,7 @@ pub struct Engine {
     shards: Mutex<Vec<Shard>>,
     senders: Vec<crate::shard::JobSender>,
     in_flight: Arc<Semaphore>,
+    command_counts: CommandCounts,
     queries: Arc<Semaphore>,
     is_stopping: AtomicBool,
 }
@@ -107,6 +109,7 @@ impl Engine {
             catalog: Catalog::new(Arc::clone(&upcasts)),
             clock: Arc::clone(&ports.clock),
             ids: ports.ids,
+            quarantine: Quarantine::new(&options),
             options: options.clone(),
             namespace: Arc::from(NAMESPACE),
         });
@@ -120,8 +123,9 @@ impl Engine {
             runtime: ports.runtime,
             blobs: ports.blobs,
             store: Arc::clone(&ports.store),
-            clock: ports.clock,
+            clock: Arc::clone(&ports.clock),
             projections: ProjectionPorts {
+                clock: ports.clock,
                 store: ports.store,
                 states: ports.states,
                 bus: ports.bus,
@@ -130,8 +134,15 @@ impl Engine {
             },
         }));
         registry.catch_up(&context.catalog).await?;
-        let start = |number| Shard::start(number, Arc::clone(&context)).map_err(StartError::Shard);
-        let shards = (0..options.shards_count.get()).map(start).collect::<Result<Vec<_>, _>>()?;
+        let apart = Shard::start_apart(Arc::clone(&context)).map_err(StartError::Shard)?;
+        let start = |number| {
+            Shard::start(number, Arc::clone(&context), apart.sender()).map_err(StartError::Shard)
+        };
+        let mut shards =
+            (0..options.shards_count.get()).map(start).collect::<Result<Vec<_>, _>>()?;
+        let senders = shards.iter().map(Shard::sender).collect();
+        // The last to stop: the others wait for what they handed over to it.
+        shards.push(apart);
         Ok(Self {
             follower: Follower::start(
                 options.placement,
@@ -141,10 +152,11 @@ impl Engine {
             )
             .map_err(StartError::Follower)?,
             relay: Relay::start(&relay_ports).map_err(StartError::Relay)?,
-            senders: shards.iter().map(Shard::sender).collect(),
+            senders,
             shards: Mutex::new(shards),
             registry,
             in_flight: Arc::new(Semaphore::new(options.commands_in_flight_max)),
+            command_counts: CommandCounts::default(),
             queries: Arc::new(Semaphore::new(options.queries_in_flight_max)),
             is_stopping: AtomicBool::new(false),
             context,
@@ -174,6 +186,12 @@ impl Engine {
     /// # Errors
     /// Each variant of [`CommandError`].
     pub async fn execute(&self, request: CommandRequest) -> Result<CommandOutcome, CommandError> {
+        let ended = self.check_and_run(request).await;
+        self.command_counts.ended(&ended);
+        ended
+    }
+
+    async fn check_and_run(&self, request: CommandRequest) -> Result<CommandOutcome, CommandError> {
         let active = self.aggregate(&request.aggregate)?;
         let stream = stream_of(&request.aggregate, &request.id)?;
         if active.command_index(&request.command).is_none() {
@@ -232,7 +250,7 @@ impl Engine {
         let shards = u64::try_from(self.senders.len()).unwrap_or(1).max(1);
         let index = usize::try_from(stream.stable_hash() % shards).unwrap_or(0);
         let (reply, answer) = oneshot::channel();
-        let job = Job { stream, active, work: work(reply), permit };
+        let job = Job { stream, active, work: work(reply), permit, ended: None };
         let shard = self.senders.get(index).ok_or(CommandError::Stopping)?;
         shard.send(job).map_err(|_| CommandError::Stopping)?;
         let ended = || CommandError::Unavailable(DriverError::new("the shard ended early"));
@@ -320,13 +338,32 @@ impl Engine {
     /// The installed plugins, in order of name.
     #[must_use]
     pub fn plugins(&self) -> Vec<PluginStatus> {
-        self.registry.statuses()
+        self.registry.statuses().into_iter().map(|status| self.with_quarantined(status)).collect()
     }
 
     /// One installed plugin.
     #[must_use]
     pub fn plugin(&self, name: &PluginName) -> Option<PluginStatus> {
-        self.registry.status(name)
+        self.registry.status(name).map(|status| self.with_quarantined(status))
+    }
+
+    fn with_quarantined(&self, mut status: PluginStatus) -> PluginStatus {
+        let name = &status.description.name;
+        if let Some(active) = self.context.catalog.get(name) {
+            let now = self.context.clock.now();
+            status.quarantined = self.context.quarantine.of_plugin(name, active.generation, now);
+        }
+        status
+    }
+
+    pub(crate) fn commands_in_flight(&self) -> u64 {
+        let free = self.in_flight.available_permits();
+        let taken = self.context.options.commands_in_flight_max.saturating_sub(free);
+        u64::try_from(taken).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn command_counts(&self) -> &CommandCounts {
+        &self.command_counts
     }
 
     /// How far the bus's copies of each partition are, in order of partition. None when the bus keeps

@@ -1,7 +1,10 @@
 //! What can be set about the engine, and its limits.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
+
+use annals_core::port::FailureSink;
 
 use crate::actor::Placement;
 
@@ -29,6 +32,15 @@ pub struct EngineOptions {
     /// Most memory for what upcasters made of events, in bytes; the least recently used go first.
     /// With 0 every event is upcast each time it is read.
     pub upcast_cache_bytes_max: usize,
+    /// After so many failures of its plugin in a row, a stream is refused for a while.
+    pub quarantine_after_failures: NonZeroU32,
+    /// How long a stream is refused first; doubles at each further failure up to
+    /// `quarantine_wait_max`.
+    pub quarantine_wait: Duration,
+    /// Longest that a stream is refused before a command of it is tried again.
+    pub quarantine_wait_max: Duration,
+    /// Most streams that are known to have failed; the least recently used are forgotten first.
+    pub quarantined_streams_max: NonZeroUsize,
     /// Most events given to a projection at once; those that upcasters made of one stored event are
     /// never parted.
     pub batch_events_max: usize,
@@ -62,6 +74,11 @@ pub struct EngineOptions {
     /// Most versions of a plugin that are kept, the active one among them. Installing deletes the bytes
     /// of those whose last activation is longest ago.
     pub versions_kept: NonZeroUsize,
+    /// Where failures of plugins are kept with what repeats them, if anywhere.
+    pub failure_sink: Option<Arc<dyn FailureSink>>,
+    /// Called first on the thread of slow plugins and suspect streams, e.g. to give it less of the
+    /// machine.
+    pub on_apart_thread: Option<fn()>,
     /// Where shards, runners and the relay run.
     pub placement: Placement,
 }
@@ -79,6 +96,10 @@ impl Default for EngineOptions {
             upcast_events_max: NonZeroUsize::MIN.saturating_add(99),
             upcast_chain_max: NonZeroU32::MIN.saturating_add(99),
             upcast_cache_bytes_max: 16 << 20,
+            quarantine_after_failures: NonZeroU32::MIN.saturating_add(2),
+            quarantine_wait: Duration::from_secs(1),
+            quarantine_wait_max: Duration::from_mins(5),
+            quarantined_streams_max: NonZeroUsize::MIN.saturating_add(9_999),
             batch_events_max: 2_000,
             batch_bytes_max: 4 << 20,
             batch_writes_max: 10_000,
@@ -94,6 +115,8 @@ impl Default for EngineOptions {
             relay_retry_wait: Duration::from_millis(100),
             relay_retry_wait_max: Duration::from_secs(10),
             versions_kept: NonZeroUsize::MIN.saturating_add(4),
+            failure_sink: None,
+            on_apart_thread: None,
             placement: Placement::Threads,
         }
     }

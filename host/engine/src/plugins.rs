@@ -40,6 +40,7 @@ use tracing::{error, info};
 
 use crate::catalog::Catalog;
 use crate::projection::{Projection, ProjectionError, ProjectionPorts};
+use crate::shard::QuarantinedStreams;
 use registered::{Entry, Registered, Version};
 
 pub use changes::{Change, ChangeKind, Difference, MessageKind};
@@ -551,6 +552,8 @@ impl Active {
             force_reason: this.and_then(|version| version.force_reason.clone()),
             versions: versions.iter().rev().map(shown).collect(),
             progress: self.projection.as_ref().map(|p| p.progress.borrow().clone()),
+            usage: self.plugin.usage(),
+            quarantined: QuarantinedStreams::default(),
         }
     }
 }

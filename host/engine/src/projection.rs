@@ -11,6 +11,7 @@ mod checkpoint;
 mod feeds;
 mod fence;
 mod projector;
+mod recorder;
 #[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
 mod runner;
 mod size;
@@ -26,6 +27,7 @@ use annals_core::plugin::Description;
 use annals_core::port::guest::GuestPlugin;
 use annals_core::port::state_store::{StateError, StateSpace};
 use annals_core::port::{Bus, EventStore, StateStore, StateStores};
+use annals_core::time::Clock;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -34,7 +36,7 @@ use crate::options::EngineOptions;
 use crate::upcast::Upcasts;
 
 pub(crate) use runner::Runner;
-pub(crate) use writes::Tables;
+pub(crate) use writes::{Tables, check as check_writes};
 
 /// How far a projection is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -83,6 +85,7 @@ pub(crate) struct ProjectionPorts {
     pub(crate) states: Arc<dyn StateStores>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) upcasts: Arc<Upcasts>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: EngineOptions,
 }
 

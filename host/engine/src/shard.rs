@@ -3,20 +3,29 @@
 //!
 //! `run.rs` is the loop and the queues, `decide.rs` one command from id to reply, `load.rs` how an
 //! entity becomes resident, `sandbox.rs` the guest with its residents, `versions.rs` which version of a
-//! plugin runs what. A guest is called only
+//! plugin runs what. Streams that failed (`quarantine.rs`) and plugins that are slow (`pace.rs`) run in a
+//! shard apart, whose sandboxes and thread no other stream needs; the stream's own shard hands the job
+//! over and waits for it. A guest is called only
 //! synchronously, so nothing of it is held across an `.await`; whatever was awaited, the resident
 //! may be gone afterwards and is loaded again.
 
 #[expect(clippy::future_not_send, reason = "the tasks of a shard stay on its thread")]
+mod bundle;
+#[expect(clippy::future_not_send, reason = "the tasks of a shard stay on its thread")]
 mod decide;
 #[expect(clippy::future_not_send, reason = "the tasks of a shard stay on its thread")]
 mod load;
+mod pace;
+mod quarantine;
 #[expect(clippy::future_not_send, reason = "the tasks of a shard stay on its thread")]
 mod run;
 mod sandbox;
 mod versions;
 
 pub(crate) use load::read_error;
+pub(crate) use pace::Pace;
+pub(crate) use quarantine::Quarantine;
+pub use quarantine::{QuarantinedStream, QuarantinedStreams};
 
 use std::sync::Arc;
 
@@ -27,7 +36,7 @@ use annals_core::time::Clock;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Placement};
 use crate::catalog::{ActiveAggregate, Catalog};
 use crate::command::{CommandError, CommandOutcome, CommandRequest};
 use crate::options::EngineOptions;
@@ -42,6 +51,7 @@ pub(crate) struct ShardContext {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) options: EngineOptions,
+    pub(crate) quarantine: Quarantine,
     pub(crate) namespace: Arc<str>,
 }
 
@@ -68,11 +78,35 @@ impl JobSender {
 }
 
 impl Shard {
-    pub(crate) fn start(number: usize, context: Arc<ShardContext>) -> std::io::Result<Self> {
+    /// Starts shard `number`. What would hold up its streams it hands to the shard `apart`.
+    pub(crate) fn start(
+        number: usize,
+        context: Arc<ShardContext>,
+        apart: JobSender,
+    ) -> std::io::Result<Self> {
+        Self::spawn(&format!("annals-shard-{number}"), context, Some(apart))
+    }
+
+    /// Starts the shard for the jobs of slow plugins and suspect streams.
+    pub(crate) fn start_apart(context: Arc<ShardContext>) -> std::io::Result<Self> {
+        Self::spawn("annals-shard-apart", context, None)
+    }
+
+    fn spawn(
+        name: &str,
+        context: Arc<ShardContext>,
+        apart: Option<JobSender>,
+    ) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let placement = context.options.placement;
-        let name = format!("annals-shard-{number}");
-        let actor = Actor::spawn(placement, &name, move || run::run(context, inbox))?;
+        let on_thread = context.options.on_apart_thread;
+        let is_apart = apart.is_none() && placement == Placement::Threads;
+        let actor = Actor::spawn(placement, name, move || {
+            if let Some(on_thread) = on_thread.filter(|_| is_apart) {
+                on_thread();
+            }
+            run::run(context, inbox, apart)
+        })?;
         Ok(Self { jobs, actor })
     }
 
@@ -96,6 +130,8 @@ pub(crate) struct Job {
     pub(crate) work: Work,
     /// Bounds the commands in flight; given back with the reply.
     pub(crate) permit: OwnedSemaphorePermit,
+    /// Dropped when the job is done with the stream: the shard that handed it over waits for that.
+    pub(crate) ended: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Debug)]

@@ -158,7 +158,9 @@ fn what_a_guest_says_is_checked_before_it_is_recorded() {
         let engine = World::new().start_with_tally().await;
         for how in 0..4 {
             let data = format!(r#"{{"amount":{how}}}"#);
-            let error = engine.execute(request("a", "misbehave", &data)).await.unwrap_err();
+            // A stream each: one that fails often is refused.
+            let id = how.to_string();
+            let error = engine.execute(request(&id, "misbehave", &data)).await.unwrap_err();
             let is_limit = matches!(error, CommandError::Plugin(GuestFailure::Limit { .. }));
             let is_contract = matches!(error, CommandError::Plugin(GuestFailure::Contract { .. }));
             assert!(if how < 2 { is_contract } else { is_limit }, "{how}: {error:?}");

@@ -7,12 +7,15 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+mod bundles;
 mod commands;
 mod contention;
 mod hosts;
 mod idempotency;
+mod overload;
 mod partitions;
 mod projections;
+mod quarantine;
 mod registry;
 mod relay;
 mod snapshots;

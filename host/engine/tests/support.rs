@@ -33,6 +33,12 @@ use guest::{NativeRuntime, Probe};
 #[derive(Debug, Default)]
 pub(crate) struct ManualClock(AtomicU64);
 
+impl ManualClock {
+    pub(crate) fn set(&self, ms: u64) {
+        self.0.store(ms, Ordering::Relaxed);
+    }
+}
+
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_ms(self.0.load(Ordering::Relaxed))

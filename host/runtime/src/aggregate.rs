@@ -70,7 +70,12 @@ impl WasmAggregate {
 
     fn keep(&mut self, resource: ResourceAny, call: Call) -> Result<EntityHandle, GuestFailure> {
         match self.entities.insert(resource) {
-            Some(handle) => Ok(handle),
+            Some(handle) => {
+                if let Some(meter) = self.sandbox.meter() {
+                    meter.entities_added();
+                }
+                Ok(handle)
+            }
             None => {
                 Err(self.sandbox.fail(call, |scene| scene.limit("handles of entities".to_owned())))
             }
@@ -141,13 +146,19 @@ impl AggregateGuest for WasmAggregate {
             store.data_mut().message_id = Some(context.message_id);
             exports.entity().call_decide(store, resource, lowered, command)
         })?;
-        Ok(decided.map(Into::into).map_err(Into::into))
+        let decided: Result<Decision, Refusal> = decided.map(Into::into).map_err(Into::into);
+        self.sandbox.answered(call, decided.as_ref().map_or(0, decision_bytes));
+        Ok(decided)
     }
 
     fn snapshot(&mut self, entity: EntityHandle) -> Result<Vec<u8>, GuestFailure> {
         let call = self.bulk_call("snapshot", 0);
         let resource = self.entity(entity, call)?;
-        self.sandbox.call(call, |store, exports| exports.entity().call_snapshot(store, resource))
+        let state = self
+            .sandbox
+            .call(call, |store, exports| exports.entity().call_snapshot(store, resource))?;
+        self.sandbox.answered(call, state.len());
+        Ok(state)
     }
 
     fn remove(&mut self, entity: EntityHandle) -> Result<(), GuestFailure> {
@@ -155,6 +166,9 @@ impl AggregateGuest for WasmAggregate {
         let Some(resource) = self.entities.remove(entity) else {
             return Err(self.unknown_entity(call));
         };
+        if let Some(meter) = self.sandbox.meter() {
+            meter.entities_gone(1);
+        }
         self.sandbox.call(call, |store, _| resource.resource_drop(store))
     }
 
@@ -165,6 +179,19 @@ impl AggregateGuest for WasmAggregate {
     fn memory_bytes_max(&self) -> usize {
         self.sandbox.limits().memory_bytes_max
     }
+}
+
+impl Drop for WasmAggregate {
+    fn drop(&mut self) {
+        if let Some(meter) = self.sandbox.meter() {
+            meter.entities_gone(self.entities.count());
+        }
+    }
+}
+
+/// How many bytes of data a decision has.
+fn decision_bytes(decision: &Decision) -> usize {
+    decision.events.iter().fold(0, |bytes, event| bytes.saturating_add(event.data.len()))
 }
 
 /// How many bytes `events` take in the guest: 16 for the columns of an event, and its data.

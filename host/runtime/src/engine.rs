@@ -4,6 +4,10 @@ use wasmtime::{Config, Engine, OptLevel, Strategy, WasmBacktraceDetails};
 
 use crate::limits::STACK_BYTES;
 
+/// The version of wasmtime that runs plugins: what they do is the same in each, what a failure says may
+/// differ.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
 /// An engine in which the same component answers the same input with the same bytes on every
 /// machine.
 ///
@@ -28,4 +32,18 @@ pub(crate) fn deterministic() -> wasmtime::Result<Engine> {
         // make as long as it likes.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
     Engine::new(&config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WASMTIME_VERSION;
+
+    #[test]
+    fn the_version_of_wasmtime_is_the_one_that_is_locked() {
+        // Guards bug bundles: wasmtime does not tell its version, so it is written down here.
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock");
+        let lock = std::fs::read_to_string(path).unwrap();
+        let entry = format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}\"\n");
+        assert!(lock.contains(&entry), "write the version of Cargo.lock here");
+    }
 }

@@ -13,6 +13,7 @@ use wasmtime::{ResourceLimiter, StoreContextMut, Trap};
 use crate::failure::HostStop;
 use crate::limits::{RuntimeLimits, bytes_text};
 use crate::log_gate::LogGate;
+use crate::meter::Meter;
 
 /// The data of a store.
 pub(crate) struct HostState {
@@ -27,6 +28,8 @@ pub(crate) struct HostState {
     pub(crate) view: Option<Arc<dyn ViewReader>>,
     /// How many tables the view has.
     pub(crate) tables_count: usize,
+    /// Where what it uses is counted.
+    pub(crate) meter: Option<Arc<Meter>>,
     memory: Usage,
     tables: Usage,
 }
@@ -40,6 +43,7 @@ impl HostState {
             last_error: None,
             view: None,
             tables_count: 0,
+            meter: None,
             memory: Usage::default(),
             tables: Usage::default(),
         }
@@ -55,6 +59,14 @@ impl HostState {
     /// How much linear memory the sandbox holds.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.memory.used
+    }
+}
+
+impl Drop for HostState {
+    fn drop(&mut self) {
+        if let Some(meter) = &self.meter {
+            meter.memory_returned(self.memory.used);
+        }
     }
 }
 
@@ -87,8 +99,11 @@ impl Usage {
         is_allowed
     }
 
-    fn undo(&mut self) {
-        self.used = self.used.saturating_sub(std::mem::take(&mut self.growing));
+    /// Takes back the growth that is under way; returns how much it was.
+    fn undo(&mut self) -> usize {
+        let growing = std::mem::take(&mut self.growing);
+        self.used = self.used.saturating_sub(growing);
+        growing
     }
 }
 
@@ -103,13 +118,19 @@ impl ResourceLimiter for HostState {
     ) -> wasmtime::Result<bool> {
         let bytes_max = self.limits.memory_bytes_max;
         if self.memory.grow(current, desired, bytes_max) {
+            if let Some(meter) = &self.meter {
+                meter.memory_grown(self.memory.growing, self.memory.used);
+            }
             return Ok(true);
         }
         Err(limit(format!("linear memory {} (limits.memory_bytes_max)", bytes_text(bytes_max))))
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.memory.undo();
+        let returned = self.memory.undo();
+        if let Some(meter) = &self.meter {
+            meter.memory_returned(returned);
+        }
         Ok(())
     }
 
@@ -127,7 +148,7 @@ impl ResourceLimiter for HostState {
     }
 
     fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.tables.undo();
+        _ = self.tables.undo();
         Ok(())
     }
 

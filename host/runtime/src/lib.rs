@@ -12,12 +12,13 @@
 //! the declared type but otherwise unchecked (the engine checks it). After a failure a sandbox holds
 //! nothing and answers nothing.
 //!
-//! Calls run on the caller's thread and take 512 KiB of its stack for the guest. Loading compiles on
-//! the caller's thread too, which may take seconds.
+//! Calls run on the caller's thread and take 512 KiB of its stack for the guest. Loading waits for
+//! a thread that compiles, which may take seconds.
 
 mod aggregate;
 mod cache;
 mod check;
+mod compile;
 mod contract;
 mod description;
 mod deserialize;
@@ -28,6 +29,7 @@ mod host;
 mod limits;
 mod log_gate;
 mod message;
+mod meter;
 mod plugin;
 mod projection;
 mod runtime;
@@ -35,5 +37,6 @@ mod sandbox;
 mod text;
 mod upcaster;
 
-pub use limits::RuntimeLimits;
+pub use engine::WASMTIME_VERSION;
+pub use limits::{PluginLimits, RuntimeLimits};
 pub use runtime::{CompileCacheOptions, RuntimeError, RuntimeOptions, WasmtimeRuntime};

@@ -1,6 +1,10 @@
 //! What a plugin may use. Reaching a limit is a plugin failure that names it, never an event.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use annals_core::limits::{COMPONENT_BYTES_MAX, ROW_KEY_BYTES_MAX};
+use annals_core::name::PluginName;
 
 /// What a plugin may use, each with its configuration key `limits.<field>`. All bounds are
 /// inclusive.
@@ -12,6 +16,8 @@ pub struct RuntimeLimits {
     pub component_functions_max: usize,
     /// Largest function of a component, in bytes. Compiling takes more than linear time in it.
     pub function_bytes_max: usize,
+    /// Longest that compiling may take. Nothing is compiled that is in the compile cache.
+    pub compile_wait_max: Duration,
     /// Fuel of `decide`, and of the fixed part of every other call: about 50 ms of work.
     pub decide_fuel_max: u64,
     /// What every event of `evolve` and `project` adds to the fuel of the call: about 0.5 ms.
@@ -49,6 +55,7 @@ impl Default for RuntimeLimits {
             component_bytes_max: COMPONENT_BYTES_MAX,
             component_functions_max: 200_000,
             function_bytes_max: 1 << 20,
+            compile_wait_max: Duration::from_secs(60),
             decide_fuel_max: 200_000_000,
             event_fuel_max: 2_000_000,
             upcast_fuel_max: 20_000_000,
@@ -73,6 +80,43 @@ pub(crate) const SCAN_BOUND_BYTES_MAX: usize = ROW_KEY_BYTES_MAX + 1;
 /// The stack of a guest, in bytes: wasmtime's default. Threads that call guests need more than this.
 pub(crate) const STACK_BYTES: usize = 512 << 10;
 
+/// Most components compiled at once. A compile that takes too long cannot be broken off, so this is also
+/// how many threads such components can keep busy.
+pub(crate) const COMPILES_IN_FLIGHT_MAX: usize = 2;
+
+/// The limits of all plugins, and those of some by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PluginLimits {
+    general: RuntimeLimits,
+    by_name: BTreeMap<PluginName, RuntimeLimits>,
+}
+
+impl PluginLimits {
+    /// `general` for all plugins but those in `by_name`.
+    #[must_use]
+    pub const fn new(general: RuntimeLimits, by_name: BTreeMap<PluginName, RuntimeLimits>) -> Self {
+        Self { general, by_name }
+    }
+
+    /// What the plugin `name` may use.
+    #[must_use]
+    pub fn of(&self, name: &PluginName) -> &RuntimeLimits {
+        self.by_name.get(name).unwrap_or(&self.general)
+    }
+
+    /// What a component may use while its name is not known: the most that any plugin may.
+    #[must_use]
+    pub fn of_nameless(&self) -> RuntimeLimits {
+        self.by_name.values().fold(self.general.clone(), RuntimeLimits::larger)
+    }
+}
+
+impl From<RuntimeLimits> for PluginLimits {
+    fn from(general: RuntimeLimits) -> Self {
+        Self::new(general, BTreeMap::new())
+    }
+}
+
 /// How much fuel one call gets, and what its limit is called.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
@@ -81,6 +125,33 @@ pub(crate) struct Budget {
 }
 
 impl RuntimeLimits {
+    /// Of each limit the larger one.
+    fn larger(self, other: &Self) -> Self {
+        Self {
+            component_bytes_max: self.component_bytes_max.max(other.component_bytes_max),
+            component_functions_max: self
+                .component_functions_max
+                .max(other.component_functions_max),
+            function_bytes_max: self.function_bytes_max.max(other.function_bytes_max),
+            compile_wait_max: self.compile_wait_max.max(other.compile_wait_max),
+            decide_fuel_max: self.decide_fuel_max.max(other.decide_fuel_max),
+            event_fuel_max: self.event_fuel_max.max(other.event_fuel_max),
+            bulk_fuel_max: self.bulk_fuel_max.max(other.bulk_fuel_max),
+            memory_bytes_max: self.memory_bytes_max.max(other.memory_bytes_max),
+            table_elements_max: self.table_elements_max.max(other.table_elements_max),
+            instances_max: self.instances_max.max(other.instances_max),
+            input_bytes_max: self.input_bytes_max.max(other.input_bytes_max),
+            output_bytes_max: self.output_bytes_max.max(other.output_bytes_max),
+            entities_max: self.entities_max.max(other.entities_max),
+            view_keys_max: self.view_keys_max.max(other.view_keys_max),
+            view_scan_rows_max: self.view_scan_rows_max.max(other.view_scan_rows_max),
+            log_lines_per_second_max: self
+                .log_lines_per_second_max
+                .max(other.log_lines_per_second_max),
+            log_line_bytes_max: self.log_line_bytes_max.max(other.log_line_bytes_max),
+        }
+    }
+
     /// Most component handles of a store: the entities, and some for the guest's own use.
     pub(crate) fn handles_max(&self) -> usize {
         self.entities_max.saturating_add(1_000)

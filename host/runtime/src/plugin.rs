@@ -8,6 +8,7 @@ use annals_core::port::guest::{
     UpcasterGuest,
 };
 use annals_core::time::Clock;
+use annals_core::usage::PluginUsage;
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 
@@ -19,6 +20,7 @@ use crate::description;
 use crate::host::{self, HostState};
 use crate::limits::RuntimeLimits;
 use crate::log_gate::LogGate;
+use crate::meter::Meter;
 use crate::projection::{ProjectionIndices, WasmProjection};
 use crate::sandbox::{Call, Sandbox};
 use crate::text::printable;
@@ -33,6 +35,7 @@ pub(crate) struct WasmPlugin {
     exports: Exports,
     limits: Arc<RuntimeLimits>,
     log: Arc<LogGate>,
+    meter: Arc<Meter>,
 }
 
 /// Where the exports of the plugin's kind are.
@@ -57,7 +60,10 @@ impl WasmPlugin {
         let descriptor =
             descriptor::GuestIndices::new(&component).map_err(|error| not_a_plugin(&error))?;
         let nameless: Arc<str> = Arc::from(inspection.digest.short());
-        let said = describe(&nameless, &component, limits, |store, instance| {
+        let meter = Arc::new(Meter::new(clock));
+        let mut state = HostState::new(limits);
+        state.meter = Some(Arc::clone(&meter));
+        let said = describe(&nameless, &component, state, |store, instance| {
             exports.check_types(&mut *store, instance)?;
             descriptor.load(store, instance)
         })?;
@@ -67,6 +73,7 @@ impl WasmPlugin {
         Ok(Self {
             name: Arc::from(name),
             log: Arc::new(LogGate::new(name, limits, clock)),
+            meter,
             inspection,
             description: Arc::new(description),
             component,
@@ -78,6 +85,7 @@ impl WasmPlugin {
     fn state(&self) -> HostState {
         let mut state = HostState::new(&self.limits);
         state.log = Some(Arc::clone(&self.log));
+        state.meter = Some(Arc::clone(&self.meter));
         state.tables_count = self.description.tables.len();
         state
     }
@@ -122,6 +130,10 @@ impl GuestPlugin for WasmPlugin {
         };
         let guest = WasmUpcaster::open(&self.name, &self.component, exports, self.state())?;
         Ok(Box::new(guest))
+    }
+
+    fn usage(&self) -> PluginUsage {
+        self.meter.usage()
     }
 }
 
@@ -189,16 +201,16 @@ fn link(kind: PluginKind, component: &Component) -> wasmtime::Result<InstancePre
 fn describe(
     nameless: &Arc<str>,
     component: &InstancePre<HostState>,
-    limits: &Arc<RuntimeLimits>,
+    state: HostState,
     load: impl FnOnce(&mut Store<HostState>, &Instance) -> wasmtime::Result<descriptor::Guest>,
 ) -> Result<descriptor::Description, LoadError> {
-    let state = HostState::new(limits);
+    let budget = state.limits.bulk_budget();
     let mut sandbox =
         Sandbox::open(nameless, component, state, load).map_err(|failure| match failure {
             GuestFailure::Contract { cause, .. } => LoadError::NotAPlugin { cause },
             failure => LoadError::Describe(failure),
         })?;
-    let call = Call { name: "describe", budget: limits.bulk_budget(), input_bytes: 0 };
+    let call = Call { name: "describe", budget, input_bytes: 0 };
     sandbox.call(call, |store, exports| exports.call_describe(store)).map_err(LoadError::Describe)
 }
 

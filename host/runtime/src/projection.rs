@@ -83,7 +83,11 @@ impl ProjectionGuest for WasmProjection {
             store.data_mut().view = None;
             projected
         })?;
-        Ok(projected.map(|writes| writes.into_iter().map(Into::into).collect()).map_err(Into::into))
+        let projected: Result<Vec<GuestWrite>, ProjectFailure> = projected
+            .map(|writes| writes.into_iter().map(Into::into).collect())
+            .map_err(Into::into);
+        self.sandbox.answered(call, projected.as_deref().map_or(0, writes_bytes));
+        Ok(projected)
     }
 
     fn answer(
@@ -112,6 +116,7 @@ impl ProjectionGuest for WasmProjection {
             store.data_mut().view = None;
             answered
         })?;
+        self.sandbox.answered(call, answered.as_ref().map_or(0, Vec::len));
         Ok(answered.map_err(Into::into))
     }
 }
@@ -158,4 +163,16 @@ fn batch_bytes(events: &EventBatch) -> usize {
         .iter()
         .fold(columns, |bytes, stream| bytes.saturating_add(stream.len()).saturating_add(8))
         .saturating_add(events.data.bytes_count())
+}
+
+/// How many bytes of keys and values `writes` have.
+fn writes_bytes(writes: &[GuestWrite]) -> usize {
+    writes.iter().fold(0, |bytes, write| {
+        let (key, value_bytes) = match write {
+            GuestWrite::Put(key, value) => (key, value.len()),
+            GuestWrite::Delete(key) => (key, 0),
+            GuestWrite::Add(key, _) => (key, size_of::<i64>()),
+        };
+        bytes.saturating_add(key.key.len()).saturating_add(value_bytes)
+    })
 }

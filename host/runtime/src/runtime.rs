@@ -10,7 +10,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::cache::CompileCache;
-use crate::limits::RuntimeLimits;
+use crate::compile::Compiler;
+use crate::limits::{PluginLimits, RuntimeLimits};
 use crate::plugin::WasmPlugin;
 use crate::text::printable;
 use crate::{check, deserialize, engine};
@@ -18,8 +19,8 @@ use crate::{check, deserialize, engine};
 /// What a runtime is made of.
 #[derive(Debug)]
 pub struct RuntimeOptions {
-    /// What a plugin may use.
-    pub limits: RuntimeLimits,
+    /// What plugins may use.
+    pub limits: PluginLimits,
     /// Where compiled plugins are kept; `None`: each load compiles.
     pub compile_cache: Option<CompileCacheOptions>,
     /// By which log lines are counted per second.
@@ -64,8 +65,10 @@ pub enum RuntimeError {
 /// Runs plugins in wasmtime.
 #[derive(Debug)]
 pub struct WasmtimeRuntime {
-    engine: Engine,
-    limits: Arc<RuntimeLimits>,
+    compiler: Compiler,
+    limits: PluginLimits,
+    /// In force until a component has told its name.
+    nameless: Arc<RuntimeLimits>,
     cache: Option<CompileCache>,
     clock: Arc<dyn Clock>,
 }
@@ -79,13 +82,19 @@ impl WasmtimeRuntime {
         let engine = engine::deterministic()
             .map_err(|error| RuntimeError::Engine { cause: format!("{error:#}") })?;
         let cache = options.compile_cache.map(|cache| open_cache(cache, &engine)).transpose()?;
-        Ok(Self { engine, limits: Arc::new(options.limits), cache, clock: options.clock })
+        Ok(Self {
+            nameless: Arc::new(options.limits.of_nameless()),
+            limits: options.limits,
+            compiler: Compiler::new(engine),
+            cache,
+            clock: options.clock,
+        })
     }
 
     fn compiled(&self, bytes: &[u8], digest: Digest) -> Result<Component, LoadError> {
         let cached = self.cache.as_ref().and_then(|cache| cache.get(digest));
         if let Some(artefact) = cached {
-            match deserialize::component(&self.engine, &artefact) {
+            match deserialize::component(self.compiler.engine(), &artefact) {
                 Ok(component) => return Ok(component),
                 Err(error) => tracing::warn!(
                     %digest,
@@ -94,26 +103,42 @@ impl WasmtimeRuntime {
                 ),
             }
         }
-        let component = Component::from_binary(&self.engine, bytes)
-            .map_err(|error| does_not_compile(&error))?;
+        let component = self.compiler.compile(bytes, self.nameless.compile_wait_max)?;
         if let Some(cache) = &self.cache {
             let artefact = component.serialize().map_err(|error| does_not_compile(&error))?;
             cache.put(digest, &artefact);
         }
         Ok(component)
     }
+
+    /// `plugin` under the limits of its own name, if those are others than it was loaded with.
+    fn with_own_limits(
+        &self,
+        plugin: WasmPlugin,
+        bytes: &[u8],
+        component: &Component,
+    ) -> Result<WasmPlugin, LoadError> {
+        let own = self.limits.of(&plugin.description().name);
+        if *own == *self.nameless {
+            return Ok(plugin);
+        }
+        let own = Arc::new(own.clone());
+        let inspection = check::inspect(bytes, &own)?;
+        // Described again: what cannot be made under its own limits must not be installed.
+        WasmPlugin::load(inspection, component, &own, &self.clock)
+    }
 }
 
 impl GuestRuntime for WasmtimeRuntime {
     fn inspect(&self, bytes: &[u8]) -> Result<Inspection, LoadError> {
-        check::inspect(bytes, &self.limits)
+        check::inspect(bytes, &self.nameless)
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Arc<dyn GuestPlugin>, LoadError> {
         let inspection = self.inspect(bytes)?;
         let component = self.compiled(bytes, inspection.digest)?;
-        let plugin = WasmPlugin::load(inspection, &component, &self.limits, &self.clock)?;
-        Ok(Arc::new(plugin))
+        let plugin = WasmPlugin::load(inspection, &component, &self.nameless, &self.clock)?;
+        Ok(Arc::new(self.with_own_limits(plugin, bytes, &component)?))
     }
 }
 
@@ -125,6 +150,6 @@ fn open_cache(options: CompileCacheOptions, engine: &Engine) -> Result<CompileCa
 /// Longest cause, in bytes: it may quote names of the component.
 const CAUSE_BYTES_MAX: usize = 1 << 10;
 
-fn does_not_compile(error: &wasmtime::Error) -> LoadError {
+pub(crate) fn does_not_compile(error: &wasmtime::Error) -> LoadError {
     LoadError::Compile { cause: printable(&format!("{error:#}"), CAUSE_BYTES_MAX) }
 }

@@ -10,6 +10,7 @@ use wasmtime::component::{Instance, InstancePre};
 use crate::failure::Scene;
 use crate::host::HostState;
 use crate::limits::{Budget, RuntimeLimits, bytes_text};
+use crate::meter::Meter;
 
 /// One call: what it is called in failures, and what it may use.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,7 @@ pub(crate) struct Call {
 pub(crate) struct Sandbox<E> {
     plugin: Arc<str>,
     limits: Arc<RuntimeLimits>,
+    meter: Option<Arc<Meter>>,
     open: Option<Open<E>>,
 }
 
@@ -41,6 +43,8 @@ impl<E> Sandbox<E> {
         load: impl FnOnce(&mut Store<HostState>, &Instance) -> wasmtime::Result<E>,
     ) -> Result<Self, GuestFailure> {
         let limits = Arc::clone(&state.limits);
+        let meter = state.meter.as_ref().map(Arc::clone);
+        let start_ns = now_ns(meter.as_deref());
         let mut store = Store::new(component.engine(), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(limits.output_bytes_max);
@@ -50,19 +54,27 @@ impl<E> Sandbox<E> {
             .set_fuel(budget.fuel)
             .and_then(|()| component.instantiate(&mut store))
             .and_then(|instance| load(&mut store, &instance));
+        if let Some(meter) = &meter {
+            meter.called(INSTANTIATE, start_ns, used(&store, budget), 0);
+        }
         match exports {
             Ok(exports) => {
-                Ok(Self { plugin: Arc::clone(plugin), limits, open: Some(Open { store, exports }) })
+                let open = Some(Open { store, exports });
+                Ok(Self { plugin: Arc::clone(plugin), limits, meter, open })
             }
             Err(error) => {
                 let scene = Scene {
                     plugin,
-                    call: "instantiate",
+                    call: INSTANTIATE,
                     budget,
                     limits: &limits,
                     last_error: store.data().last_error.as_deref(),
                 };
-                Err(scene.failure(&error))
+                let failure = scene.failure(&error);
+                if let Some(meter) = &meter {
+                    meter.failed(INSTANTIATE, &failure);
+                }
+                Err(failure)
             }
         }
     }
@@ -86,10 +98,14 @@ impl<E> Sandbox<E> {
             }));
         }
         open.store.data_mut().start_call();
+        let start_ns = now_ns(self.meter.as_deref());
         let result = match open.store.set_fuel(call.budget.fuel) {
             Ok(()) => body(&mut open.store, &open.exports),
             Err(error) => Err(error),
         };
+        if let Some(meter) = &self.meter {
+            meter.called(call.name, start_ns, used(&open.store, call.budget), call.input_bytes);
+        }
         result.map_err(|error| self.fail(call, |scene| scene.failure(&error)))
     }
 
@@ -101,7 +117,22 @@ impl<E> Sandbox<E> {
     ) -> GuestFailure {
         let open = self.open.take();
         let last_error = open.as_ref().and_then(|open| open.store.data().last_error.as_deref());
-        failure(self.scene(call, last_error))
+        let failure = failure(self.scene(call, last_error));
+        if let Some(meter) = &self.meter {
+            meter.failed(call.name, &failure);
+        }
+        failure
+    }
+
+    /// Counts what a call passed back.
+    pub(crate) fn answered(&self, call: Call, output_bytes: usize) {
+        if let Some(meter) = &self.meter {
+            meter.answered(call.name, output_bytes);
+        }
+    }
+
+    pub(crate) fn meter(&self) -> Option<&Meter> {
+        self.meter.as_deref()
     }
 
     /// How much linear memory the sandbox holds; none after a failure.
@@ -122,6 +153,19 @@ impl<E> Sandbox<E> {
             last_error,
         }
     }
+}
+
+/// The name of making an instance, which is counted as a call.
+const INSTANTIATE: &str = "instantiate";
+
+/// How much of `budget` is used.
+fn used(store: &Store<HostState>, budget: Budget) -> u64 {
+    // There is fuel, as the engine is told to count it.
+    budget.fuel.saturating_sub(store.get_fuel().unwrap_or_default())
+}
+
+fn now_ns(meter: Option<&Meter>) -> u64 {
+    meter.map_or(0, Meter::now_ns)
 }
 
 impl<E> fmt::Debug for Sandbox<E> {

@@ -14,7 +14,7 @@ use crate::support::SetClock;
 
 fn open(folder: &Path, fresh_key: u8) -> Result<WasmtimeRuntime, RuntimeError> {
     WasmtimeRuntime::new(RuntimeOptions {
-        limits: RuntimeLimits::default(),
+        limits: RuntimeLimits::default().into(),
         compile_cache: Some(CompileCacheOptions {
             folder: folder.to_owned(),
             fresh_key: [fresh_key; 32],

@@ -4,6 +4,7 @@ use annals_components::DescribeFault as Fault;
 use annals_components::misbehaving_in_describe;
 use annals_core::id::Digest;
 use annals_core::plugin::PluginKind;
+use annals_core::port::guest::GuestRuntime as _;
 
 use crate::support::{load, refusal};
 
@@ -141,4 +142,36 @@ fn a_plugin_is_asked_for_its_own_kind_only() {
         "plugin `account-balances` broke the contract in `instantiate`: it is of kind `projection`, \
          not `aggregate`"
     );
+}
+
+/// What becomes of a fault: told by its failure, told by what is wrong with the description, or
+/// installed. A new one without an entry does not compile.
+const fn is_refused(fault: Fault) -> bool {
+    match fault {
+        Fault::Trap
+        | Fault::LoopForever
+        | Fault::AllocateForever
+        | Fault::RecurseForever
+        | Fault::EmptyName
+        | Fault::BadName
+        | Fault::InvalidUtf8Name
+        | Fault::BadVersion
+        | Fault::DuplicateEvent
+        | Fault::BadCommandName
+        | Fault::TooManyEvents
+        | Fault::SchemaVersionZero
+        | Fault::SchemaNotJson
+        | Fault::TooLarge => true,
+        Fault::Log => false,
+    }
+}
+
+#[test]
+fn every_fault_of_describe_is_refused_but_the_one_that_is_none() {
+    // Guards the list of faults against one without a test.
+    let runtime = crate::support::runtime();
+    for fault in Fault::ALL {
+        let loaded = runtime.load(&misbehaving_in_describe(fault));
+        assert_eq!(loaded.is_err(), is_refused(fault), "{fault:?}");
+    }
 }

@@ -99,6 +99,16 @@ fn what_a_guest_returns_is_passed_on_unchecked() {
 }
 
 #[test]
+fn every_command_of_the_plugin_is_a_listed_misdeed() {
+    // Guards the list that tests match: a misdeed that is in the component and not in it has no test.
+    let plugin = load(misdeed::misbehaving());
+    let described: Vec<_> =
+        plugin.description().commands.iter().map(|command| command.name.as_str()).collect();
+    let listed: Vec<_> = misdeed::Misdeed::ALL.iter().map(|it| it.command()).collect();
+    assert_eq!(described, listed);
+}
+
+#[test]
 fn another_plugin_goes_on_while_one_fails() {
     // Guards invariant 5: no plugin can block, crash, starve or read another.
     let mut account = Resident::new(&load(annals_components::account()));

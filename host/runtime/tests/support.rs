@@ -12,7 +12,9 @@ use annals_core::port::guest::{
     AggregateGuest, EntityHandle, GuestFailure, GuestPlugin, GuestRuntime as _, LoadError,
 };
 use annals_core::time::{Clock, Timestamp};
-use annals_runtime::{CompileCacheOptions, RuntimeLimits, RuntimeOptions, WasmtimeRuntime};
+use annals_runtime::{
+    CompileCacheOptions, PluginLimits, RuntimeLimits, RuntimeOptions, WasmtimeRuntime,
+};
 use uuid::Uuid;
 
 /// A clock that stands still until it is set.
@@ -33,10 +35,13 @@ impl Clock for SetClock {
 
 /// A runtime with its own limits and clock. What is compiled is shared between tests and runs, which
 /// is the compile cache at work; `cache.rs` tests it with folders of its own.
-pub(crate) fn runtime_with(limits: RuntimeLimits, clock: Arc<dyn Clock>) -> WasmtimeRuntime {
+pub(crate) fn runtime_with(
+    limits: impl Into<PluginLimits>,
+    clock: Arc<dyn Clock>,
+) -> WasmtimeRuntime {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile-cache");
     WasmtimeRuntime::new(RuntimeOptions {
-        limits,
+        limits: limits.into(),
         compile_cache: Some(CompileCacheOptions { folder, fresh_key: [42; 32] }),
         clock,
     })
@@ -46,7 +51,7 @@ pub(crate) fn runtime_with(limits: RuntimeLimits, clock: Arc<dyn Clock>) -> Wasm
 /// A runtime that compiles on every load.
 pub(crate) fn runtime_without_cache() -> WasmtimeRuntime {
     WasmtimeRuntime::new(RuntimeOptions {
-        limits: RuntimeLimits::default(),
+        limits: RuntimeLimits::default().into(),
         compile_cache: None,
         clock: Arc::new(SetClock::default()),
     })
@@ -73,7 +78,7 @@ pub(crate) fn refusal(bytes: &[u8]) -> String {
 }
 
 #[track_caller]
-pub(crate) fn refusal_with(bytes: &[u8], limits: RuntimeLimits) -> String {
+pub(crate) fn refusal_with(bytes: &[u8], limits: impl Into<PluginLimits>) -> String {
     let runtime = runtime_with(limits, Arc::new(SetClock::default()));
     let error: LoadError = runtime.load(bytes).unwrap_err();
     annals_core::error::ErrorChain(&error).to_string()

@@ -20,7 +20,7 @@ pub use crate::crafted::{
     other_contract_version, oversized, process_manager, traps_everywhere, truncated, two_kinds,
     upcaster, without_descriptor,
 };
-pub use crate::misbehaving::{DescribeFault, misbehaving, misbehaving_in_describe};
+pub use crate::misbehaving::{DescribeFault, Misdeed, misbehaving, misbehaving_in_describe};
 pub use crate::misbehaving_upcaster::misbehaving_upcaster;
 
 /// The bank's aggregate `account`.

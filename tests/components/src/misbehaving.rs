@@ -14,77 +14,99 @@ pub fn misbehaving() -> &'static [u8] {
     BYTES.get_or_init(|| build::plugin("tests/components/misbehaving"))
 }
 
-/// Accepted, with one event [`NOTED`]: the plugin can behave.
-pub const NOTE: &str = "note";
+/// Lists the commands, each as a constant and as a variant of [`Misdeed`].
+macro_rules! misdeeds {
+    ($($(#[$doc:meta])+ $constant:ident $misdeed:ident = $name:literal;)+) => {
+        $($(#[$doc])+ pub const $constant: &str = $name;)+
+
+        /// A command of the aggregate `misbehaving`. Tests match all of them: one without a test does not
+        /// compile.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Misdeed {
+            $($(#[$doc])+ $misdeed,)+
+        }
+
+        impl Misdeed {
+            /// Every command, in the order of the plugin's description.
+            pub const ALL: &[Self] = &[$(Self::$misdeed,)+];
+
+            /// The name of the command.
+            #[must_use]
+            pub const fn command(self) -> &'static str {
+                match self { $(Self::$misdeed => $name,)+ }
+            }
+        }
+    };
+}
+
 /// The event of [`NOTE`].
 pub const NOTED: &str = "noted";
 
-/// Fails: out of fuel.
-pub const LOOP_FOREVER: &str = "loop-forever";
-/// Fails: out of memory, as a trap. The memory is given back.
-pub const ALLOCATE_FOREVER: &str = "allocate-forever";
-/// Fails: out of stack.
-pub const RECURSE_FOREVER: &str = "recurse-forever";
-/// Fails: trap.
-pub const TRAP: &str = "trap";
-
-/// Fails: a million events are more than a decision may have, or than the fuel makes.
-pub const EMIT_MILLION: &str = "emit-million";
-/// Fails: 1 001 events are one more than a decision may have.
-pub const EMIT_TOO_MANY: &str = "emit-too-many";
-/// Fails: an event of one byte more than 256 KiB.
-pub const EMIT_LARGE_EVENT: &str = "emit-large-event";
-/// Fails: 100 MiB do not fit into the plugin's memory, or are too many for an event.
-pub const EMIT_HUNDRED_MEBIBYTES: &str = "emit-hundred-mebibytes";
-/// Fails: an event type one past the descriptor's last.
-pub const EMIT_TYPE_OUT_OF_RANGE: &str = "emit-type-out-of-range";
-/// Fails: data that is not JSON although its content type is.
-pub const EMIT_INVALID_JSON: &str = "emit-invalid-json";
-/// Fails: JSON with a string that is not UTF-8.
-pub const EMIT_INVALID_UTF8: &str = "emit-invalid-utf8";
-/// Fails: no data, which is not JSON.
-pub const EMIT_NO_DATA: &str = "emit-no-data";
-
-/// Fails: a rejection whose code is not kebab-case.
-pub const REJECT_BAD_CODE: &str = "reject-bad-code";
-/// Fails: a rejection without a code.
-pub const REJECT_EMPTY_CODE: &str = "reject-empty-code";
-/// Fails: a message that is not UTF-8, which the component model refuses.
-pub const REJECT_INVALID_UTF8: &str = "reject-invalid-utf8";
-/// Fails: a message of 1 MiB, more than a rejection may have.
-pub const REJECT_LARGE_MESSAGE: &str = "reject-large-message";
-/// Fails: detail that is not JSON.
-pub const REJECT_INVALID_JSON_DETAIL: &str = "reject-invalid-json-detail";
-
-/// Fails: 101 claims are more than a decision may have.
-pub const CLAIM_TOO_MANY: &str = "claim-too-many";
-/// Fails: a claim of the empty name.
-pub const CLAIM_EMPTY_KEY: &str = "claim-empty-key";
-/// Fails: a claim of a name of 1 025 bytes, more than allowed.
-pub const CLAIM_LARGE_KEY: &str = "claim-large-key";
-/// Fails: a claim in a scope that is not kebab-case.
-pub const CLAIM_BAD_SCOPE: &str = "claim-bad-scope";
-
-/// Fails: out of fuel, after lines of which 100 are kept.
-pub const LOG_FOREVER: &str = "log-forever";
-/// Accepted, with one event [`NOTED`]: 10 000 lines, of which 100 are kept and the rest counted.
-pub const LOG_FLOOD: &str = "log-flood";
-/// Accepted, with one event [`NOTED`]: a line of 1 MiB, which is cut.
-pub const LOG_LARGE_LINE: &str = "log-large-line";
-
-/// Accepted, and the stream is broken: `evolve` traps on the event, now and on every load.
-pub const RECORD_TRAP_WHEN_EVOLVED: &str = "record-trap-when-evolved";
-/// Accepted, and the stream is broken: `evolve` is out of fuel, now and on every load.
-pub const RECORD_LOOP_WHEN_EVOLVED: &str = "record-loop-when-evolved";
-/// Accepted; from here on `snapshot` traps. Commands go on without snapshots.
-pub const RECORD_TRAP_IN_SNAPSHOT: &str = "record-trap-in-snapshot";
-/// Accepted; from here on `snapshot` is out of fuel. Commands go on without snapshots.
-pub const RECORD_LOOP_IN_SNAPSHOT: &str = "record-loop-in-snapshot";
-/// Accepted; from here on the snapshot is not JSON. Commands go on without snapshots.
-pub const RECORD_INVALID_JSON_SNAPSHOT: &str = "record-invalid-json-snapshot";
-/// Accepted; from here on the snapshot has 9 MiB, more than the host keeps. Commands go on without
-/// snapshots.
-pub const RECORD_LARGE_SNAPSHOT: &str = "record-large-snapshot";
+misdeeds! {
+    /// Accepted, with one event [`NOTED`]: the plugin can behave.
+    NOTE Note = "note";
+    /// Fails: out of fuel.
+    LOOP_FOREVER LoopForever = "loop-forever";
+    /// Fails: out of memory, as a trap. The memory is given back.
+    ALLOCATE_FOREVER AllocateForever = "allocate-forever";
+    /// Fails: out of stack.
+    RECURSE_FOREVER RecurseForever = "recurse-forever";
+    /// Fails: trap.
+    TRAP Trap = "trap";
+    /// Fails: a million events are more than a decision may have, or than the fuel makes.
+    EMIT_MILLION EmitMillion = "emit-million";
+    /// Fails: 1 001 events are one more than a decision may have.
+    EMIT_TOO_MANY EmitTooMany = "emit-too-many";
+    /// Fails: an event of one byte more than 256 KiB.
+    EMIT_LARGE_EVENT EmitLargeEvent = "emit-large-event";
+    /// Fails: 100 MiB do not fit into the plugin's memory, or are too many for an event.
+    EMIT_HUNDRED_MEBIBYTES EmitHundredMebibytes = "emit-hundred-mebibytes";
+    /// Fails: an event type one past the descriptor's last.
+    EMIT_TYPE_OUT_OF_RANGE EmitTypeOutOfRange = "emit-type-out-of-range";
+    /// Fails: data that is not JSON although its content type is.
+    EMIT_INVALID_JSON EmitInvalidJson = "emit-invalid-json";
+    /// Fails: JSON with a string that is not UTF-8.
+    EMIT_INVALID_UTF8 EmitInvalidUtf8 = "emit-invalid-utf8";
+    /// Fails: no data, which is not JSON.
+    EMIT_NO_DATA EmitNoData = "emit-no-data";
+    /// Fails: a rejection whose code is not kebab-case.
+    REJECT_BAD_CODE RejectBadCode = "reject-bad-code";
+    /// Fails: a rejection without a code.
+    REJECT_EMPTY_CODE RejectEmptyCode = "reject-empty-code";
+    /// Fails: a message that is not UTF-8, which the component model refuses.
+    REJECT_INVALID_UTF8 RejectInvalidUtf8 = "reject-invalid-utf8";
+    /// Fails: a message of 1 MiB, more than a rejection may have.
+    REJECT_LARGE_MESSAGE RejectLargeMessage = "reject-large-message";
+    /// Fails: detail that is not JSON.
+    REJECT_INVALID_JSON_DETAIL RejectInvalidJsonDetail = "reject-invalid-json-detail";
+    /// Fails: 101 claims are more than a decision may have.
+    CLAIM_TOO_MANY ClaimTooMany = "claim-too-many";
+    /// Fails: a claim of the empty name.
+    CLAIM_EMPTY_KEY ClaimEmptyKey = "claim-empty-key";
+    /// Fails: a claim of a name of 1 025 bytes, more than allowed.
+    CLAIM_LARGE_KEY ClaimLargeKey = "claim-large-key";
+    /// Fails: a claim in a scope that is not kebab-case.
+    CLAIM_BAD_SCOPE ClaimBadScope = "claim-bad-scope";
+    /// Fails: out of fuel, after lines of which 100 are kept.
+    LOG_FOREVER LogForever = "log-forever";
+    /// Accepted, with one event [`NOTED`]: 10 000 lines, of which 100 are kept and the rest counted.
+    LOG_FLOOD LogFlood = "log-flood";
+    /// Accepted, with one event [`NOTED`]: a line of 1 MiB, which is cut.
+    LOG_LARGE_LINE LogLargeLine = "log-large-line";
+    /// Accepted, and the stream is broken: `evolve` traps on the event, now and on every load.
+    RECORD_TRAP_WHEN_EVOLVED RecordTrapWhenEvolved = "record-trap-when-evolved";
+    /// Accepted, and the stream is broken: `evolve` is out of fuel, now and on every load.
+    RECORD_LOOP_WHEN_EVOLVED RecordLoopWhenEvolved = "record-loop-when-evolved";
+    /// Accepted; from here on `snapshot` traps. Commands go on without snapshots.
+    RECORD_TRAP_IN_SNAPSHOT RecordTrapInSnapshot = "record-trap-in-snapshot";
+    /// Accepted; from here on `snapshot` is out of fuel. Commands go on without snapshots.
+    RECORD_LOOP_IN_SNAPSHOT RecordLoopInSnapshot = "record-loop-in-snapshot";
+    /// Accepted; from here on the snapshot is not JSON. Commands go on without snapshots.
+    RECORD_INVALID_JSON_SNAPSHOT RecordInvalidJsonSnapshot = "record-invalid-json-snapshot";
+    /// Accepted; from here on the snapshot has 9 MiB, more than the host keeps. Commands go on without
+    /// snapshots.
+    RECORD_LARGE_SNAPSHOT RecordLargeSnapshot = "record-large-snapshot";
+}
 
 /// What `describe` does. All but [`Log`](Self::Log) are refused at install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -140,6 +140,8 @@ codes! {
     Internal = "internal" INTERNAL_SERVER_ERROR,
     /// Too much is going on.
     Busy = "busy" SERVICE_UNAVAILABLE,
+    /// The stream made its plugin fail again and again.
+    Quarantined = "quarantined" SERVICE_UNAVAILABLE,
     /// A store does not answer.
     Unavailable = "unavailable" SERVICE_UNAVAILABLE,
     /// The host is stopping.

@@ -5,6 +5,7 @@ mod versions;
 use annals_core::error::ErrorChain;
 use annals_core::port::guest::GuestFailure;
 use annals_core::stream::InvalidStreamId;
+use annals_engine::QuarantinedStream;
 use annals_engine::command::CommandError;
 use annals_engine::plugins::{InstallError, RestoreError};
 use annals_engine::projection::ProjectionError;
@@ -50,6 +51,7 @@ impl From<CommandError> for Problem {
                 Self::new(Code::Busy, format!("{text}. Try again in a moment."))
             }
             CommandError::Plugin(failure) => plugin_failed(failure),
+            CommandError::Quarantined(stream) => quarantined(stream),
             CommandError::UnreadableEvent { event_type, schema_version, revision, .. } => {
                 Self::new(
                     Code::UnreadableEvent,
@@ -141,7 +143,8 @@ impl From<InstallError> for Problem {
                 Self::new(Code::PluginKindDiffers, format!("{text}. Choose another name."))
             }
             InstallError::UpcasterConflict { upcaster, .. } => {
-                let text = format!("{text}. Leave the event to it, or install this as its version.");
+                let text =
+                    format!("{text}. Leave the event to it, or install this as its version.");
                 Self::new(Code::UpcasterConflict, text).with("upcaster", upcaster.as_str())
             }
             InstallError::UnsupportedKind { .. } => Self::new(
@@ -240,8 +243,12 @@ fn plugin_failed(failure: &GuestFailure) -> Problem {
     };
     let problem = Problem::new(
         Code::PluginFailed,
-        format!("Plugin `{plugin}` {kind} in `{call}`. Tell its author, with the request id."),
+        format!(
+            "Plugin `{plugin}` {kind} in `{call}`. Tell its author, with the request id and \
+             `failure_id`."
+        ),
     )
+    .with("failure_id", failure.id())
     .with("plugin", plugin.as_str())
     .with("call", call);
     let problem = match failure {
@@ -251,6 +258,25 @@ fn plugin_failed(failure: &GuestFailure) -> Problem {
         _ => problem,
     };
     problem.caused_by(failure)
+}
+
+fn quarantined(refused: &QuarantinedStream) -> Problem {
+    let QuarantinedStream { stream, failures_count, last_failure, until, wait } = refused;
+    let plugin = stream.category();
+    let summary = last_failure.summary();
+    Problem::new(
+        Code::Quarantined,
+        format!(
+            "Commands of stream `{stream}` made plugin `{plugin}` fail {failures_count} times in a \
+             row; the last time it {summary}. It is tried again at {until}, or with another version \
+             of the plugin."
+        ),
+    )
+    .with("plugin", plugin)
+    .with("stream", stream.as_str())
+    .with("cause", summary)
+    .with("retry_at", until.to_string())
+    .retry_after(u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX))
 }
 
 pub(crate) fn bad_stream_id(error: &InvalidStreamId) -> Problem {

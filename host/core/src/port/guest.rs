@@ -19,6 +19,7 @@ use crate::plugin::{
     Context, Decision, Description, GuestRowKey, GuestShape, GuestWrite, PluginKind,
     ProjectFailure, QueryRefusal, Refusal, StoredShape,
 };
+use crate::usage::PluginUsage;
 
 /// Makes plugins of bytes.
 pub trait GuestRuntime: Send + Sync + fmt::Debug {
@@ -89,6 +90,11 @@ pub trait GuestPlugin: Send + Sync + fmt::Debug {
                 PluginKind::Upcaster
             ),
         })
+    }
+
+    /// What it has used since it was loaded; nothing when nobody counts.
+    fn usage(&self) -> PluginUsage {
+        PluginUsage::default()
     }
 }
 
@@ -266,6 +272,39 @@ pub enum GuestFailure {
         /// What the [`ViewReader`] said.
         cause: String,
     },
+}
+
+impl GuestFailure {
+    /// What happened in which call, without the plugin's name and without a backtrace: what anybody may
+    /// be told.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Trap { call, .. } => format!("trapped in `{call}`"),
+            Self::Limit { call, limit, .. } => format!("reached a limit in `{call}`: {limit}"),
+            Self::Contract { call, cause, .. } => {
+                format!("broke the contract in `{call}`: {cause}")
+            }
+            Self::View { call, .. } => format!("the view could not be read in `{call}`"),
+        }
+    }
+
+    /// A short name of what happened: the same failure of the same plugin has the same.
+    #[must_use]
+    pub fn id(&self) -> String {
+        Digest::of(self.to_string().as_bytes()).short()
+    }
+
+    /// The function that was called.
+    #[must_use]
+    pub const fn call(&self) -> &'static str {
+        match self {
+            Self::Trap { call, .. }
+            | Self::Limit { call, .. }
+            | Self::Contract { call, .. }
+            | Self::View { call, .. } => call,
+        }
+    }
 }
 
 /// Why bytes are not a plugin this host can run. The text names the remedy.

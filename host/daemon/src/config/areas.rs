@@ -189,6 +189,17 @@ area! {
         upcast_chain_max: NonZeroU32 = engine().upcast_chain_max;
         /// Most memory for what upcasters made of events. The least recently used go first.
         upcast_cache_bytes_max: ByteCount = size(engine().upcast_cache_bytes_max);
+        /// After so many failures of its plugin in a row, commands of a stream are refused for a while.
+        quarantine_after_failures: NonZeroU32 = engine().quarantine_after_failures;
+        /// How long they are refused first. It doubles at each further failure up to
+        /// `quarantine_wait_max`.
+        quarantine_wait: Duration = engine().quarantine_wait;
+        /// Longest that they are refused before one is tried again.
+        quarantine_wait_max: Duration = engine().quarantine_wait_max;
+        /// Most streams that are known to have failed. The least recently used are forgotten first.
+        quarantined_streams_max: NonZeroUsize = engine().quarantined_streams_max;
+        /// Most bug bundles kept in the data folder, and most written per hour. 0 keeps none.
+        bug_bundles_kept: u32 = 20;
     }
 }
 
@@ -235,6 +246,8 @@ area! {
         component_functions_max: NonZeroUsize = count(runtime().component_functions_max);
         /// Largest function of a component. Compiling takes more than linear time in it.
         function_bytes_max: ByteCount = size(runtime().function_bytes_max);
+        /// Longest that compiling a component may take.
+        compile_wait_max: Duration = runtime().compile_wait_max;
         /// Fuel of `decide`, and of the fixed part of every other call.
         decide_fuel_max: NonZeroU64 = count_u64(runtime().decide_fuel_max);
         /// What each event of `evolve` and `project` adds to the fuel of the call.

@@ -23,9 +23,28 @@ pub fn reference() -> String {
                 entry.form,
             );
         }
+        if area.name() == "limits" {
+            page.push_str(PLUGINS);
+        }
     }
     page
 }
+
+const PLUGINS: &str = "
+## `[plugins.NAME]`
+
+What the plugin `NAME` may use, where that is not what `[limits]` says: each key of `[limits]` can be set
+here for one plugin, and no other key. There are no variables for these areas.
+
+```toml
+[plugins.shop-cart]
+memory_bytes_max = \"256MiB\"
+decide_fuel_max = 50000000
+```
+
+The name of a component is known only when it has described itself. Until then it may use, of each limit,
+the most that `[limits]` or any of these areas allows; it is checked and described again under its own.
+";
 
 const INTRODUCTION: &str = "\
 # Configuration

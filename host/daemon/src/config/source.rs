@@ -4,8 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use annals_core::name::{InvalidName, PluginName};
+
+use super::area::Area as _;
 use super::environment::{Environment, NO_COLOR};
-use super::{BadValue, Config, variable};
+use super::{BadValue, Config, PluginAreas, variable};
 
 /// The file that is read when none is named, and there is one.
 pub const CONFIG_FILE: &str = "annals.toml";
@@ -103,6 +106,16 @@ pub enum ConfigError {
         /// The area.
         area: String,
     },
+    /// An area is of a plugin that cannot be.
+    #[error("`{area}` in {origin} is not the area of a plugin")]
+    PluginName {
+        /// Where it is.
+        origin: Origin,
+        /// The area.
+        area: String,
+        /// What is wrong with the name.
+        source: InvalidName,
+    },
     /// The value of a key is not one.
     #[error("`{key}` in {origin}: {cause}")]
     Value {
@@ -127,7 +140,10 @@ impl ConfigError {
                 Some("`annals serve --print-config` prints every key".to_owned())
             }
             Self::NotATable { area, .. } => Some(format!("write `[{area}]` above its keys")),
-            Self::Read { .. } | Self::Syntax { .. } | Self::Value { .. } => None,
+            Self::Read { .. }
+            | Self::Syntax { .. }
+            | Self::PluginName { .. }
+            | Self::Value { .. } => None,
         }
     }
 }
@@ -167,6 +183,10 @@ impl Config {
         })?;
         let origin = Origin::File(path.to_owned());
         for (area, settings) in &table {
+            if area == PluginAreas::TABLE {
+                self.apply_plugins(&origin, settings)?;
+                continue;
+            }
             if !self.areas().iter().any(|known| known.name() == area) {
                 return Err(self.unknown(origin, area.clone()));
             }
@@ -176,6 +196,46 @@ impl Config {
             for (key, value) in settings {
                 let text = as_text(value);
                 self.apply(&origin, area, key, &text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the tables `[plugins.NAME]`.
+    fn apply_plugins(&mut self, origin: &Origin, tables: &toml::Value) -> Result<(), ConfigError> {
+        let table = |area: String, value: &toml::Value| match value {
+            toml::Value::Table(table) => Ok(table.clone()),
+            _ => Err(ConfigError::NotATable { origin: origin.clone(), area }),
+        };
+        for (name, settings) in table(PluginAreas::TABLE.to_owned(), tables)? {
+            let area = format!("{}.{name}", PluginAreas::TABLE);
+            let plugin = PluginName::new(&name).map_err(|source| ConfigError::PluginName {
+                origin: origin.clone(),
+                area: area.clone(),
+                source,
+            })?;
+            for (key, value) in table(area.clone(), &settings)? {
+                let path = format!("{area}.{key}");
+                match self.plugins.set(&plugin, &key, &as_text(&value)) {
+                    Some(Ok(())) => {}
+                    Some(Err(cause)) => {
+                        return Err(ConfigError::Value {
+                            origin: origin.clone(),
+                            key: path,
+                            cause,
+                        });
+                    }
+                    None => {
+                        let keys = self.limits.entries().into_iter().map(|entry| entry.key);
+                        let known = keys.map(|key| format!("{area}.{key}"));
+                        let nearest = nearest(&path, known);
+                        return Err(ConfigError::UnknownKey {
+                            origin: origin.clone(),
+                            key: path,
+                            nearest,
+                        });
+                    }
+                }
             }
         }
         Ok(())

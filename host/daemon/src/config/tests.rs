@@ -72,6 +72,57 @@ fn a_printed_configuration_is_read_as_itself() {
 }
 
 #[test]
+fn a_plugin_may_have_limits_of_its_own() {
+    // Guards `[plugins.NAME]`: its keys are in force for that plugin alone, the others of `[limits]` go
+    // on, and what is printed is read as itself.
+    let text = "[limits]\ndecide_fuel_max = 5\nmemory_bytes_max = \"1MiB\"\n\
+                [plugins.shop-cart]\nmemory_bytes_max = \"2MiB\"\nlog_lines_per_second_max = 0\n\
+                compile_wait_max = \"2s\"\n";
+    let config = load(text).unwrap().config;
+    let mut expected = config.limits.clone();
+    expected.memory_bytes_max = ByteCount::new(2 << 20);
+    expected.log_lines_per_second_max = 0;
+    expected.compile_wait_max = Duration::from_secs(2);
+    let of = |name: &str| config.plugins.limits_of(&name.parse().unwrap(), &config.limits);
+    assert_eq!(of("shop-cart"), expected);
+    assert_eq!(of("account"), config.limits);
+    assert_eq!(load(&config.to_toml()).unwrap().config, config);
+    let in_force = crate::options::runtime(&config);
+    let memory = |name: &str| in_force.of(&name.parse().unwrap()).memory_bytes_max;
+    assert_eq!((memory("shop-cart"), memory("account")), (2 << 20, 1 << 20));
+    assert_eq!(in_force.of_nameless().memory_bytes_max, 2 << 20);
+}
+
+#[test]
+fn areas_of_plugins_are_as_strict_as_the_others() {
+    // Guards against a limit of a plugin that is misspelt and silently not in force.
+    let cases = [
+        (
+            "[plugins.shop-cart]\nmemory_byte_max = 1",
+            "unknown key `plugins.shop-cart.memory_byte_max` in `annals.toml`; hint: the nearest key \
+             is `plugins.shop-cart.memory_bytes_max`",
+        ),
+        (
+            "[plugins.shop-cart]\nmemory_bytes_max = \"1MB\"",
+            "`plugins.shop-cart.memory_bytes_max` in `annals.toml`: `1MB` is not allowed: write a \
+             size such as `512`, `16KiB`, `64MiB` or `1GiB`",
+        ),
+        (
+            "[plugins]\nshop-cart = 1",
+            "`plugins.shop-cart` in `annals.toml` is not a table; hint: write `[plugins.shop-cart]` \
+             above its keys",
+        ),
+        (
+            "[plugins.\"Shop Cart\"]\nmemory_bytes_max = 1",
+            "`plugins.Shop Cart` in `annals.toml` is not the area of a plugin",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(load(text).unwrap_err(), expected);
+    }
+}
+
+#[test]
 fn unknown_keys_name_file_key_and_the_nearest_known_one() {
     // Guards against a setting that is misspelt and silently not in force.
     let cases = [

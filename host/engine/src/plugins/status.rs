@@ -8,11 +8,13 @@ use annals_core::name::PluginName;
 use annals_core::place::Revision;
 use annals_core::plugin::{Description, PluginKind};
 use annals_core::time::Timestamp;
+use annals_core::usage::PluginUsage;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::changes::Change;
 use crate::projection::Progress;
+use crate::shard::QuarantinedStreams;
 
 /// An installed plugin, as operators see it.
 #[derive(Debug, Clone, Serialize)]
@@ -43,6 +45,11 @@ pub struct PluginStatus {
     pub versions: Vec<PluginVersion>,
     /// Projection: how far it is.
     pub progress: Option<Progress>,
+    /// What it has used on this host since it was loaded.
+    pub usage: PluginUsage,
+    /// Aggregate: its streams that are refused for now.
+    #[serde(skip)]
+    pub quarantined: QuarantinedStreams,
 }
 
 /// A version of a plugin that is kept.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use annals_core::event::RecordedEvent;
 use annals_core::plugin::{Description, ProjectFailure};
-use annals_core::port::StateStore;
 use annals_core::port::event_store::{FeedFilter, ReadError};
+use annals_core::port::failure_sink::{FailedBatch, FailedWork, FailureBundle};
 use annals_core::port::guest::{GuestFailure, GuestPlugin, ProjectionGuest, ViewReader};
 use annals_core::port::state_store::{StateError, StateWrite};
+use annals_core::port::{FailureSink, StateStore};
+use annals_core::time::Clock;
 
 use super::ProjectionError;
 use super::batch::{self, Filled};
+use super::recorder::Recorder;
 use super::writes::{self, Tables};
 use crate::catalog::EventIndexes;
 use crate::upcast::{UpcastError, UpcastSet, Upcasts};
@@ -28,6 +31,14 @@ pub(super) struct Projector {
     upcasts: Arc<Upcasts>,
     /// The upcasters that show it its events, since it last looked.
     set: Arc<UpcastSet>,
+    bundles: Option<Bundles>,
+}
+
+/// Where failures are kept.
+#[derive(Debug, Clone)]
+pub(super) struct Bundles {
+    pub(super) sink: Arc<dyn FailureSink>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// Why a batch was not handled.
@@ -68,12 +79,14 @@ impl Projector {
         plugin: Arc<dyn GuestPlugin>,
         state: Arc<dyn StateStore>,
         upcasts: Arc<Upcasts>,
+        bundles: Option<Bundles>,
     ) -> Self {
         let description = Arc::clone(plugin.description());
         let tables = Tables::new(&description.tables);
         Self {
             view: Arc::new(StateViewReader::new(state, tables.clone())),
             guest: None,
+            bundles,
             plugin,
             tables,
             indexes: EventIndexes::new(&description),
@@ -130,7 +143,8 @@ impl Projector {
             None => self.plugin.projection()?,
         };
         // After a failure the guest is not put back: the next call gets a fresh one.
-        let said = guest.project(&filled.batch, Arc::clone(&self.view))?;
+        let said = guest.project(&filled.batch, Arc::clone(&self.view));
+        let said = said.inspect_err(|failure| self.keep_bundle(filled, failure))?;
         self.guest = Some(guest);
         let writes = said.map_err(|failure| {
             let (ProjectFailure::Retry(index, cause) | ProjectFailure::Park(index, cause)) =
@@ -141,7 +155,37 @@ impl Projector {
             let position = events.get(index).map_or(0, |event| event.position.get());
             Fault::Refused { index, position, cause }
         })?;
-        Ok(writes::check(self.description.name.as_str(), &self.tables, writes, writes_max)?)
+        let checked =
+            writes::check(self.description.name.as_str(), &self.tables, writes, writes_max);
+        Ok(checked.inspect_err(|failure| self.keep_bundle(filled, failure))?)
+    }
+
+    /// Keeps what repeats `failure`, if it is wanted. The batch is given to a fresh guest once more, to
+    /// see what it reads of the view.
+    fn keep_bundle(&self, filled: &Filled, failure: &GuestFailure) {
+        let Some(bundles) = &self.bundles else { return };
+        let (digest, now) = (self.plugin.inspection().digest, bundles.clock.now());
+        let is_ours = matches!(failure, GuestFailure::View { .. });
+        if is_ours || !bundles.sink.wants(digest, failure, now) {
+            return;
+        }
+        let recorder = Arc::new(Recorder::new(Arc::clone(&self.view)));
+        if let Ok(mut guest) = self.plugin.projection() {
+            let view: Arc<dyn ViewReader> = Arc::clone(&recorder) as _;
+            // It fails as before, or what it read tells why not.
+            drop(guest.project(&filled.batch, view));
+        }
+        bundles.sink.keep(&FailureBundle {
+            plugin: self.description.name.clone(),
+            version: self.description.version.clone(),
+            digest,
+            at: now,
+            failure: failure.clone(),
+            work: FailedWork::Batch(FailedBatch {
+                events: filled.batch.clone(),
+                reads: recorder.into_reads(),
+            }),
+        });
     }
 
     /// Lets the guest go: what it remembers may be of a batch that was not committed.

@@ -29,7 +29,7 @@ use tracing::{info, warn};
 use super::checkpoint::{self, Checkpoint};
 use super::feeds::Feeds;
 use super::fence::{self, Fence};
-use super::projector::{Fault, Projector};
+use super::projector::{Bundles, Fault, Projector};
 use super::size::BatchSize;
 use super::standby::{Standby, WAITED_CHECK_EVERY};
 use super::{Phase, Progress, ProjectionPorts, chain};
@@ -88,9 +88,13 @@ enum Next {
 impl Runner {
     /// Runs until asked to stop.
     pub(super) async fn run(parts: Parts) {
-        let upcasts = Arc::clone(&parts.ports.upcasts);
-        let projector = Projector::new(parts.plugin, Arc::clone(&parts.state), upcasts);
         let options = &parts.ports.options;
+        let bundles = options
+            .failure_sink
+            .as_ref()
+            .map(|sink| Bundles { sink: Arc::clone(sink), clock: Arc::clone(&parts.ports.clock) });
+        let upcasts = Arc::clone(&parts.ports.upcasts);
+        let projector = Projector::new(parts.plugin, Arc::clone(&parts.state), upcasts, bundles);
         let retry_wait = options.projection_retry_wait;
         let store = Arc::clone(&parts.ports.store);
         let rows_max = parts.ports.states.capabilities().commit_rows_max;

@@ -29,7 +29,7 @@ impl Tables {
 }
 
 /// Checks and translates the writes of one batch.
-pub(super) fn check(
+pub(crate) fn check(
     plugin: &str,
     tables: &Tables,
     writes: Vec<GuestWrite>,

@@ -10,6 +10,7 @@
 //! ```
 //! State never leads the log: `evolve` runs only on events the store has accepted.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ use annals_core::invariants;
 use annals_core::place::{ActualRevision, ExpectedRevision, Partition};
 use annals_core::plugin::{Context, Refusal};
 use annals_core::port::event_store::AppendError;
+use annals_core::port::failure_sink::FailedCommand;
+use annals_core::port::guest::GuestFailure;
 use annals_core::stream::StreamId;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -43,6 +46,19 @@ struct Attempted<'a> {
     request: CommandRequest,
     origin: Arc<Origin>,
     context: Context,
+    /// Whether the plugin failed on events of this command, which are recorded.
+    evolve_failed: Cell<bool>,
+}
+
+impl Attempted<'_> {
+    /// What repeats it.
+    fn as_failed(&self) -> FailedCommand {
+        FailedCommand {
+            command_type: self.command_index,
+            data: self.request.data.clone(),
+            context: self.context.clone(),
+        }
+    }
 }
 
 /// What one attempt came to.
@@ -95,14 +111,33 @@ impl ShardState {
         request.command_id = Some(id);
         let origin = with_correlation(std::mem::take(&mut request.origin), id);
         let context = self.plugin_context(id, &origin);
-        let command =
-            Attempted { active, stream, id, is_new, command_index, request, origin, context };
+        let command = Attempted {
+            active,
+            stream,
+            id,
+            is_new,
+            command_index,
+            request,
+            origin,
+            context,
+            evolve_failed: Cell::new(false),
+        };
         if !is_new && let Some(answer) = self.decided_before(&command).await {
             return Step::Answer(answer);
         }
+        let (quarantine, now) = (&self.context.quarantine, command.context.now);
+        if let Some(refused) = quarantine.refusal(&command.stream, active.generation, now) {
+            return Step::Answer(Err(CommandError::Quarantined(Box::new(refused))));
+        }
         let retries_max = self.context.options.command_conflict_retries_max;
         for _ in 0..=retries_max {
-            match self.attempt(&command).await {
+            let step = self.attempt(&command).await;
+            self.note(&command, &step);
+            if let Err(CommandError::Plugin(failure)) = &step {
+                let (stream, failed) = (&command.stream, command.as_failed());
+                self.keep_bundle(active, stream, failure, Some(failed)).await;
+            }
+            match step {
                 Ok(Step::Again) => self.forget(active, &command.stream),
                 Ok(step) => return step,
                 Err(error) => return Step::Answer(Err(error)),
@@ -110,6 +145,28 @@ impl ShardState {
         }
         let attempts = retries_max.saturating_add(1);
         Step::Answer(Err(CommandError::Contended { stream: command.stream, attempts }))
+    }
+
+    /// Notes whether the plugin failed.
+    fn note(&self, command: &Attempted<'_>, step: &Result<Step, CommandError>) {
+        let generation = command.active.generation;
+        match step {
+            Ok(Step::Accepted(..)) | Err(CommandError::Malformed { .. })
+                if !command.evolve_failed.get() =>
+            {
+                self.context.quarantine.succeeded(&command.stream, generation);
+            }
+            Err(CommandError::Plugin(failure)) => self.note_failure(command, failure),
+            _ => {}
+        }
+    }
+
+    fn note_failure(&self, command: &Attempted<'_>, failure: &GuestFailure) {
+        // A view that cannot be read is not the plugin's fault.
+        if !matches!(failure, GuestFailure::View { .. }) {
+            let (generation, now) = (command.active.generation, self.context.clock.now());
+            self.context.quarantine.failed(&command.stream, generation, failure, now);
+        }
     }
 
     fn plugin_context(&self, id: CommandId, origin: &Origin) -> Context {
@@ -189,7 +246,9 @@ impl ShardState {
         let decided = self.with_sandbox(active, |sandbox| {
             let data = &command.request.data;
             let index = command.command_index;
+            let start_ns = self.context.clock.elapsed_ns();
             let said = sandbox.guest.decide(resident.entity, &command.context, index, data)?;
+            active.pace.decided(self.context.clock.elapsed_ns().saturating_sub(start_ns));
             // A broken rule counts as a failure of the guest: its sandbox is dropped.
             match said {
                 Ok(decision) => {
@@ -246,8 +305,23 @@ impl ShardState {
         });
         // The events are in the log whatever `evolve` does; a failure shows at the next command,
         // which loads the stream again. `with_sandbox` has logged it.
-        if let Ok(Some(state)) = evolved {
-            self.save_snapshot(command, receipt.revision, state);
+        match evolved {
+            Ok(Some(state)) => self.save_snapshot(command, receipt.revision, state),
+            Ok(None) => {}
+            Err(failure) => {
+                command.evolve_failed.set(true);
+                self.evolve_failed(command, &failure);
+            }
+        }
+    }
+
+    /// Notes a failure after the events of a command were accepted.
+    fn evolve_failed(&self, command: &Attempted<'_>, failure: &GuestFailure) {
+        if failure.call() == "snapshot" {
+            // Commands go on without snapshots.
+            self.context.quarantine.suspected(&command.stream, command.active.generation);
+        } else {
+            self.note_failure(command, failure);
         }
     }
 

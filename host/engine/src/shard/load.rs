@@ -185,6 +185,8 @@ impl ShardState {
             // A trap while restoring is the snapshot's fault until the events prove otherwise.
             Err(failure) => {
                 snapshots.warn_once(stream, &failure.to_string());
+                // The others lost their residents by it: not again.
+                self.context.quarantine.suspected(stream, active.generation);
                 Ok(None)
             }
         }
@@ -199,6 +201,19 @@ impl ShardState {
             }
             Ok(())
         }));
+    }
+
+    /// Notes whether the plugin failed at telling a state.
+    pub(super) async fn note_state(
+        self: &Rc<Self>,
+        active: &Arc<ActiveAggregate>,
+        stream: &StreamId,
+        answer: &Result<ResidentState, CommandError>,
+    ) {
+        if let Err(CommandError::Plugin(failure)) = answer {
+            self.context.quarantine.suspected(stream, active.generation);
+            self.keep_bundle(active, stream, failure, None).await;
+        }
     }
 
     /// The state of a stream now, durable events only.

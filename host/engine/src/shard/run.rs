@@ -6,11 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annals_core::stream::StreamId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::sandbox::Sandbox;
 use super::versions::Versions;
-use super::{Job, ShardContext, Work};
+use super::{Job, JobSender, ShardContext, Work};
+use crate::catalog::ActiveAggregate;
 
 /// How many jobs are taken from the inbox at once.
 const INBOX_BATCH_JOBS: usize = 256;
@@ -19,6 +20,8 @@ const INBOX_BATCH_JOBS: usize = 256;
 /// across an `.await`.
 pub(super) struct ShardState {
     pub(super) context: Arc<ShardContext>,
+    /// Where jobs go that would hold up others; `None` in the shard where they do.
+    apart: Option<JobSender>,
     /// By generation of the version that is in it.
     pub(super) sandboxes: RefCell<HashMap<u64, Sandbox>>,
     pub(super) versions: RefCell<Versions>,
@@ -31,9 +34,14 @@ pub(super) struct ShardState {
 }
 
 /// Runs a shard until its inbox is closed and everything in it is done.
-pub(super) async fn run(context: Arc<ShardContext>, mut inbox: mpsc::UnboundedReceiver<Job>) {
+pub(super) async fn run(
+    context: Arc<ShardContext>,
+    mut inbox: mpsc::UnboundedReceiver<Job>,
+    apart: Option<JobSender>,
+) {
     let state = Rc::new(ShardState {
         context,
+        apart,
         sandboxes: RefCell::default(),
         versions: RefCell::default(),
         sandboxes_count: Cell::new(0),
@@ -96,9 +104,30 @@ impl ShardState {
         next
     }
 
-    async fn run_job(self: &Rc<Self>, job: Job) {
+    async fn run_job(self: &Rc<Self>, mut job: Job) {
         // A job may have been sent just before a newer version was activated.
-        let active = self.begin(job.active);
+        let mut active = self.begin(Arc::clone(&job.active));
+        if let Some(apart) = &self.apart
+            && self.would_hold_up_others(&active, &job.stream)
+        {
+            self.let_go(&active, &job.stream);
+            self.end(&active);
+            let (ended, end) = oneshot::channel();
+            job.ended = Some(ended);
+            match apart.send(job) {
+                Ok(()) => {
+                    // The next job of the stream comes after this one. It ends by being dropped.
+                    end.await.unwrap_or_default();
+                    return;
+                }
+                // It ends after this shard; were it gone, the job would run here.
+                Err(back) => {
+                    job = *back;
+                    active = self.begin(Arc::clone(&job.active));
+                }
+            }
+        }
+        let _ended = job.ended.take();
         self.make_room(&active);
         match job.work {
             Work::Command(request, reply) => {
@@ -106,11 +135,22 @@ impl ShardState {
             }
             Work::State(reply) => {
                 let answer = self.state_now(&active, &job.stream).await;
+                self.note_state(&active, &job.stream, &answer).await;
                 // The asker may have gone away; that is its right.
                 drop(reply.send(answer));
             }
         }
         self.end(&active);
+    }
+
+    /// Whether a job of `stream` should not run among those of other streams.
+    fn would_hold_up_others(&self, active: &ActiveAggregate, stream: &StreamId) -> bool {
+        active.pace.is_slow() || self.context.quarantine.is_suspect(stream, active.generation)
+    }
+
+    /// Whether this is the shard that holds up nobody, whatever fails in it.
+    pub(super) fn is_apart(&self) -> bool {
+        self.apart.is_none()
     }
 
     /// Whether any stream or snapshot is being worked on.

@@ -109,9 +109,24 @@ impl ShardState {
         let result = work(sandbox);
         if let Err(failure) = &result {
             warn!(plugin = %name, error = %failure, "plugin failed; its sandbox is dropped");
+            if !self.is_apart() {
+                active.pace.failed();
+            }
             sandboxes.remove(&active.generation);
         }
         result
+    }
+
+    /// Lets the entity of a stream go that runs elsewhere from now on, making no sandbox for that.
+    pub(super) fn let_go(self: &Rc<Self>, active: &Arc<ActiveAggregate>, stream: &StreamId) {
+        let is_resident = {
+            let sandboxes = self.sandboxes.borrow();
+            let sandbox = sandboxes.get(&active.generation);
+            sandbox.is_some_and(|sandbox| sandbox.residents.contains(stream))
+        };
+        if is_resident {
+            self.forget(active, stream);
+        }
     }
 
     /// Lets the entity of a stream go, if it is resident. A failure drops the sandbox, which lets

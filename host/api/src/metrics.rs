@@ -1,0 +1,180 @@
+//! `/metrics`: what operators watch, in the text format of Prometheus (0.0.4), which its successors and
+//! relatives read too.
+//!
+//! The figures are there already, in the engine and beside the plugins; here they are only written. So
+//! there is no registry, and the few rules of the format are in `Page`. Labels are names of plugins and
+//! words of this file: a client cannot make new series.
+
+mod page;
+
+use std::sync::Arc;
+
+use annals_core::usage::HandlerUsage;
+use annals_engine::figures::{CommandFigures, Figures, PluginFigures};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+
+use crate::Api;
+use crate::openapi::ProblemDocument;
+use crate::problem::{Code, Problem};
+use crate::request::query::Query;
+use page::{Kind, Page};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// Shows figures of the host and its plugins, for Prometheus.
+#[utoipa::path(
+    get,
+    operation_id = "read_metrics",
+    path = "/metrics",
+    tag = "health",
+    responses(
+        (status = 200, description = "The figures, in the text format of Prometheus.", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"),
+        (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn serve(
+    State(api): State<Arc<Api>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    Query::none(request.uri())?;
+    let read = tokio::time::timeout(api.options.ready_wait_max, api.engine.figures());
+    let figures = read.await.map_err(|late| {
+        Problem::new(Code::Unavailable, "The event store does not answer. Try again in a moment.")
+            .caused_by(&late)
+    })?;
+    let mut response = Response::new(text(&figures).into());
+    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+    Ok(response)
+}
+
+fn text(figures: &Figures) -> String {
+    let mut page = Page::default();
+    commands(&mut page, figures);
+    calls(&mut page, &figures.plugins);
+    failures(&mut page, &figures.plugins);
+    plugins(&mut page, &figures.plugins);
+    lags(&mut page, figures);
+    page.into_text()
+}
+
+fn commands(page: &mut Page, figures: &Figures) {
+    page.family(
+        "annals_commands_in_flight",
+        Kind::Gauge,
+        "Commands and reads of states in the shards.",
+    );
+    page.sample(&[], figures.commands_in_flight);
+    page.family("annals_commands_total", Kind::Counter, "Commands by how they ended.");
+    let CommandFigures { accepted_count, rejected_count, refused_count, shed_count, failed_count } =
+        figures.commands;
+    for (outcome, count) in [
+        ("accepted", accepted_count),
+        ("rejected", rejected_count),
+        ("refused", refused_count),
+        ("shed", shed_count),
+        ("failed", failed_count),
+    ] {
+        page.sample(&[("outcome", outcome)], count);
+    }
+}
+
+/// A figure of one function of a plugin.
+type HandlerFigure = (&'static str, &'static str, fn(&HandlerUsage) -> u64);
+
+const CALLS: [HandlerFigure; 4] = [
+    ("annals_plugin_calls_total", "Calls of plugins.", |usage| usage.calls_count),
+    ("annals_plugin_fuel_total", "Fuel that plugins used, about one per instruction.", |usage| {
+        usage.fuel
+    }),
+    ("annals_plugin_input_bytes_total", "Bytes passed to plugins.", |usage| usage.input_bytes),
+    ("annals_plugin_output_bytes_total", "Bytes passed back by plugins.", |usage| {
+        usage.output_bytes
+    }),
+];
+
+fn calls(page: &mut Page, plugins: &[PluginFigures]) {
+    for (name, help, figure) in CALLS {
+        page.family(name, Kind::Counter, help);
+        for (plugin, usage) in handlers(plugins) {
+            page.sample(&[("plugin", plugin), ("handler", usage.handler)], figure(usage));
+        }
+    }
+    page.family("annals_plugin_seconds_total", Kind::Counter, "Time that calls of plugins took.");
+    for (plugin, usage) in handlers(plugins) {
+        page.seconds(&[("plugin", plugin), ("handler", usage.handler)], usage.time_ns);
+    }
+}
+
+fn failures(page: &mut Page, plugins: &[PluginFigures]) {
+    page.family(
+        "annals_plugin_failures_total",
+        Kind::Counter,
+        "Calls of plugins that trapped, reached a limit or broke the contract.",
+    );
+    for (plugin, usage) in handlers(plugins) {
+        let kinds = [
+            ("trap", usage.traps_count),
+            ("limit", usage.limits_count),
+            ("contract", usage.breaches_count),
+        ];
+        for (kind, count) in kinds {
+            let labels = [("plugin", plugin), ("handler", usage.handler), ("kind", kind)];
+            page.sample(&labels, count);
+        }
+    }
+}
+
+fn handlers(plugins: &[PluginFigures]) -> impl Iterator<Item = (&str, &HandlerUsage)> {
+    plugins.iter().flat_map(|plugin| {
+        plugin.usage.handlers.iter().map(move |usage| (plugin.name.as_str(), usage))
+    })
+}
+
+/// A figure of a whole plugin.
+type PluginFigure = (&'static str, &'static str, fn(&PluginFigures) -> u64);
+
+const PLUGINS: [PluginFigure; 4] = [
+    ("annals_plugin_memory_bytes", "Linear memory of all sandboxes of plugins.", |plugin| {
+        plugin.usage.memory_bytes
+    }),
+    (
+        "annals_plugin_memory_high_bytes",
+        "Most linear memory that one sandbox of a plugin ever held.",
+        |plugin| plugin.usage.memory_bytes_high,
+    ),
+    ("annals_plugin_entities", "Resident entities of plugins.", |plugin| {
+        plugin.usage.entities_count
+    }),
+    ("annals_plugin_quarantined_streams", "Streams of plugins that are refused now.", |plugin| {
+        u64::try_from(plugin.quarantined_count).unwrap_or(u64::MAX)
+    }),
+];
+
+fn plugins(page: &mut Page, plugins: &[PluginFigures]) {
+    for (name, help, figure) in PLUGINS {
+        page.family(name, Kind::Gauge, help);
+        for plugin in plugins {
+            page.sample(&[("plugin", plugin.name.as_str())], figure(plugin));
+        }
+    }
+}
+
+fn lags(page: &mut Page, figures: &Figures) {
+    page.family(
+        "annals_projection_lag_events",
+        Kind::Gauge,
+        "Events after the checkpoints of projections.",
+    );
+    for plugin in &figures.plugins {
+        if let Some(lag) = plugin.lag_events {
+            page.sample(&[("plugin", plugin.name.as_str())], lag);
+        }
+    }
+    if let Some(lag) = figures.relay_lag_events {
+        let help = "Durable events that the bus has not been given.";
+        page.family("annals_relay_lag_events", Kind::Gauge, help);
+        page.sample(&[], lag);
+    }
+}

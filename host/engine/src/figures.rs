@@ -1,0 +1,137 @@
+//! What operators watch: figures that are there anyway, read off when somebody asks.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use annals_core::name::PluginName;
+use annals_core::place::{Partition, Position};
+use annals_core::port::EventStore;
+use annals_core::port::event_store::ReadError;
+use annals_core::usage::PluginUsage;
+
+use crate::command::{CommandError, CommandOutcome, Verdict};
+use crate::engine::Engine;
+use crate::projection::Progress;
+
+/// What a host does and has done since it was started.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Commands and reads of states that are in the shards.
+    pub commands_in_flight: u64,
+    /// What became of commands.
+    pub commands: CommandFigures,
+    /// Per plugin, in order of name.
+    pub plugins: Vec<PluginFigures>,
+    /// How many durable events the bus has not been given; `None` when it keeps no copies.
+    pub relay_lag_events: Option<u64>,
+}
+
+/// How commands ended. A repeat ends as its first outcome did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CommandFigures {
+    /// Accepted by their aggregate.
+    pub accepted_count: u64,
+    /// Rejected by their aggregate.
+    pub rejected_count: u64,
+    /// Not decided for what was sent: unknown names, data that does not fit, wrong expectations.
+    pub refused_count: u64,
+    /// Not decided because too much was going on, or their stream is in quarantine.
+    pub shed_count: u64,
+    /// Failed on the host's side: plugins, stores, unknown outcomes.
+    pub failed_count: u64,
+}
+
+/// What one plugin does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginFigures {
+    /// Its name.
+    pub name: PluginName,
+    /// What it uses.
+    pub usage: PluginUsage,
+    /// How many of its streams are refused now.
+    pub quarantined_count: usize,
+    /// Projection: how many events are after its checkpoints, when the store tells.
+    pub lag_events: Option<u64>,
+}
+
+/// Counts how commands end.
+#[derive(Debug, Default)]
+pub(crate) struct CommandCounts {
+    accepted: AtomicU64,
+    rejected: AtomicU64,
+    refused: AtomicU64,
+    shed: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl CommandCounts {
+    pub(crate) fn ended(&self, ended: &Result<CommandOutcome, CommandError>) {
+        let count = match ended {
+            Ok(CommandOutcome { verdict: Verdict::Accepted(_), .. }) => &self.accepted,
+            Ok(_) => &self.rejected,
+            Err(
+                CommandError::Busy { .. } | CommandError::Quarantined(_) | CommandError::Stopping,
+            ) => &self.shed,
+            Err(
+                CommandError::Plugin(_)
+                | CommandError::UnreadableEvent { .. }
+                | CommandError::Unavailable(_)
+                | CommandError::Damaged(_)
+                | CommandError::OutcomeUnknown { .. },
+            ) => &self.failed,
+            Err(_) => &self.refused,
+        };
+        count.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn figures(&self) -> CommandFigures {
+        CommandFigures {
+            accepted_count: self.accepted.load(Relaxed),
+            rejected_count: self.rejected.load(Relaxed),
+            refused_count: self.refused.load(Relaxed),
+            shed_count: self.shed.load(Relaxed),
+            failed_count: self.failed.load(Relaxed),
+        }
+    }
+}
+
+impl Engine {
+    /// What this host does and has done since it was started.
+    pub async fn figures(&self) -> Figures {
+        // Nobody knows how far behind projections are while the store does not answer.
+        let heads = heads(&**self.store()).await.ok();
+        let plugin = |status: crate::plugins::PluginStatus| PluginFigures {
+            name: status.description.name.clone(),
+            usage: status.usage,
+            quarantined_count: status.quarantined.count,
+            lag_events: status.progress.zip(heads.as_ref()).map(|(at, heads)| lag(heads, &at)),
+        };
+        let relays = self.relay_progress();
+        let relay_lag = relays
+            .iter()
+            .fold(0_u64, |lag, relay| lag.saturating_add(relay.borrow().lag_events_count));
+        Figures {
+            commands_in_flight: self.commands_in_flight(),
+            commands: self.command_counts().figures(),
+            plugins: self.plugins().into_iter().map(plugin).collect(),
+            relay_lag_events: (!relays.is_empty()).then_some(relay_lag),
+        }
+    }
+}
+
+async fn heads(store: &dyn EventStore) -> Result<Vec<Option<Position>>, ReadError> {
+    let mut heads = Vec::new();
+    for partition in (0..store.capabilities().partitions_count).map(Partition) {
+        heads.push(store.head(partition).await?);
+    }
+    Ok(heads)
+}
+
+/// How many events are after the checkpoints of a projection. Positions have no hole, so the
+/// difference of two counts the events between.
+fn lag(heads: &[Option<Position>], progress: &Progress) -> u64 {
+    let events_count = |place: Option<Position>| place.map_or(0, |it| it.get().saturating_add(1));
+    heads.iter().zip(&progress.checkpoints).fold(0, |lag, (head, checkpoint)| {
+        let behind = events_count(*head).saturating_sub(events_count(*checkpoint));
+        lag.saturating_add(behind)
+    })
+}
