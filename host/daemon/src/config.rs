@@ -61,7 +61,7 @@ pub struct Config {
     /// What a plugin may use.
     pub limits: Limits,
     /// What single plugins may use instead.
-    pub plugins: PluginAreas,
+    pub limits_of_plugins: PluginAreas,
     /// What the daemon says.
     pub log: Log,
     /// How long stopping takes.
@@ -144,7 +144,7 @@ impl Config {
                 _ = writeln!(text, "{} = {}", entry.key, entry.toml);
             }
         }
-        for (name, overrides) in self.plugins.iter() {
+        for (name, overrides) in self.limits_of_plugins.iter() {
             _ = writeln!(text, "\n[{}.{name}]", PluginAreas::TABLE);
             for (key, toml) in overrides {
                 _ = writeln!(text, "{key} = {toml}");

@@ -106,8 +106,8 @@ pub(crate) fn redis(settings: &Redis, ca_certificates: Option<Vec<u8>>) -> Redis
 
 /// The limits of all plugins, and of those that have their own.
 pub(crate) fn runtime(config: &Config) -> PluginLimits {
-    let own = config.plugins.iter().map(|(name, _)| {
-        let limits = config.plugins.limits_of(name, &config.limits);
+    let own = config.limits_of_plugins.iter().map(|(name, _)| {
+        let limits = config.limits_of_plugins.limits_of(name, &config.limits);
         (name.clone(), runtime_limits(&limits))
     });
     PluginLimits::new(runtime_limits(&config.limits), own.collect())

@@ -11,6 +11,7 @@ use crate::catalog::ActiveAggregate;
 use crate::check;
 use crate::options::EngineOptions;
 use crate::projection::{Tables, check_writes};
+use crate::upcast::Upcasts;
 
 /// Gives `plugin` what it was given when it failed, and checks what it says as a host does.
 ///
@@ -32,7 +33,9 @@ fn replay_stream(
     failed: &FailedStream,
     options: &EngineOptions,
 ) -> Result<(), GuestFailure> {
-    let active = ActiveAggregate::new(Arc::clone(plugin), 0);
+    // The events are as upcasters had made them.
+    let no_upcasters = Upcasts::new(options).current();
+    let active = ActiveAggregate::new(Arc::clone(plugin), no_upcasters, 0, Vec::new());
     let mut guest = plugin.aggregate()?;
     let entity = match &failed.snapshot {
         Some(snapshot) => guest.restore(&failed.stream, snapshot)?.map_err(|text| {

@@ -109,25 +109,51 @@ fn fold_pages(
     let mut guest = active.plugin.aggregate().map_err(CommandError::Plugin)?;
     let entity = guest.create(stream.as_str()).map_err(CommandError::Plugin)?;
     while let Some(events) = inbox.blocking_recv() {
-        evolve(&mut *guest, entity, active, &events)?;
+        tell(active, &mut Entity { guest: &mut *guest, handle: entity }, &events)?;
     }
     let data = guest.snapshot(entity).map_err(CommandError::Plugin)?;
     check::state(&active.description.name, &data).map_err(CommandError::Plugin)?;
     Ok(Bytes::from(data))
 }
 
-fn evolve(
-    guest: &mut dyn AggregateGuest,
-    entity: EntityHandle,
+/// Who is told what happened.
+pub(crate) trait Told {
+    /// Takes the next events.
+    fn tell(&mut self, history: &History) -> Result<(), GuestFailure>;
+}
+
+/// An entity in its sandbox.
+pub(crate) struct Entity<'a> {
+    pub(crate) guest: &'a mut dyn AggregateGuest,
+    pub(crate) handle: EntityHandle,
+}
+
+impl Told for Entity<'_> {
+    fn tell(&mut self, history: &History) -> Result<(), GuestFailure> {
+        self.guest.evolve(self.handle, history)
+    }
+}
+
+/// Keeps what an entity would be told.
+impl Told for Vec<History> {
+    fn tell(&mut self, history: &History) -> Result<(), GuestFailure> {
+        self.push(history.clone());
+        Ok(())
+    }
+}
+
+/// Tells `told` of events, as upcasters show them to `active`.
+pub(crate) fn tell(
     active: &ActiveAggregate,
+    told: &mut dyn Told,
     mut events: &[RecordedEvent],
 ) -> Result<(), CommandError> {
     let mut history = History::starting_at(Revision::FIRST);
     while !events.is_empty() {
         let stretch = active.upcasts.first(events, active.events());
         let stretch = stretch.map_err(|error| CommandError::Upcast(Box::new(error)))?;
-        let mut entity = Folding { guest, entity, active, history: &mut history };
-        entity.fold(&stretch).map_err(CommandError::Plugin)??;
+        let mut folding = Folding { told, active, history: &mut history };
+        folding.fold(&stretch).map_err(CommandError::Plugin)??;
         events = events.get(stretch.taken()..).unwrap_or_default();
     }
     Ok(())
@@ -136,10 +162,9 @@ fn evolve(
 /// Most data given to an entity in one call, in bytes; one event always fits.
 const HISTORY_BYTES_MAX: usize = 4 << 20;
 
-/// An entity that is told what happened.
+/// Telling somebody what happened, in calls that are not too large.
 pub(crate) struct Folding<'a> {
-    pub(crate) guest: &'a mut dyn AggregateGuest,
-    pub(crate) entity: EntityHandle,
+    pub(crate) told: &'a mut dyn Told,
     pub(crate) active: &'a ActiveAggregate,
     /// Kept to reuse its memory.
     pub(crate) history: &'a mut History,
@@ -203,7 +228,7 @@ impl Folding<'_> {
     /// Tells the entity what was added, and starts again at a revision.
     fn flush(&mut self, next: Revision) -> Result<(), GuestFailure> {
         if self.history.events_count() > 0 {
-            self.guest.evolve(self.entity, self.history)?;
+            self.told.tell(self.history)?;
         }
         self.history.restart_at(next);
         Ok(())

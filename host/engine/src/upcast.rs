@@ -20,7 +20,6 @@ mod error;
 mod set;
 mod upcaster;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use annals_core::event::{ContentType, RecordedEvent, SchemaVersion};
@@ -31,7 +30,6 @@ use bytes::Bytes;
 
 use crate::options::EngineOptions;
 use cache::Cache;
-use upcaster::Upcaster;
 
 pub(crate) use chain::Stretch;
 pub use error::{UpcastError, UpcastFault, UpcastReadError};
@@ -91,8 +89,6 @@ impl UpcastEvent {
 pub(crate) struct Upcasts {
     // Replaced as a whole, so that a reader has one set for as long as it needs.
     current: RwLock<Arc<UpcastSet>>,
-    cache: Arc<Cache>,
-    limits: Limits,
 }
 
 /// What upcasting may use. All bounds are inclusive.
@@ -111,8 +107,8 @@ impl Upcasts {
             events_max: options.upcast_events_max.get(),
             steps_max: options.upcast_chain_max.get(),
         };
-        let none = UpcastSet::new(Vec::new(), 0, Arc::clone(&cache), limits);
-        Self { current: RwLock::new(Arc::new(none)), cache, limits }
+        let none = UpcastSet::new(Vec::new(), 0, cache, limits);
+        Self { current: RwLock::new(Arc::new(none)) }
     }
 
     /// The upcasters that are active now.

@@ -136,6 +136,7 @@ impl RuntimeLimits {
             compile_wait_max: self.compile_wait_max.max(other.compile_wait_max),
             decide_fuel_max: self.decide_fuel_max.max(other.decide_fuel_max),
             event_fuel_max: self.event_fuel_max.max(other.event_fuel_max),
+            upcast_fuel_max: self.upcast_fuel_max.max(other.upcast_fuel_max),
             bulk_fuel_max: self.bulk_fuel_max.max(other.bulk_fuel_max),
             memory_bytes_max: self.memory_bytes_max.max(other.memory_bytes_max),
             table_elements_max: self.table_elements_max.max(other.table_elements_max),

@@ -114,6 +114,8 @@ codes! {
     UnreadableHistory = "unreadable-history" CONFLICT,
     /// There is no version of the plugin to go back to.
     NoVersionBefore = "no-version-before" CONFLICT,
+    /// Active plugins read less without the upcaster.
+    UpcasterNeeded = "upcaster-needed" CONFLICT,
     /// Another upcaster takes one of its events.
     UpcasterConflict = "upcaster-conflict" CONFLICT,
     /// The body is larger than allowed.

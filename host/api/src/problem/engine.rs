@@ -152,9 +152,11 @@ impl From<InstallError> for Problem {
                 format!("{text}. Install it on a newer host."),
             ),
             InstallError::UnreadableHistory { .. }
+            | InstallError::NeededUpcaster { .. }
             | InstallError::UnknownPlugin { .. }
             | InstallError::NoVersionBefore { .. }
             | InstallError::VersionNotKept { .. } => versions::problem(&error, text),
+            InstallError::Absent { .. } => Self::new(Code::Unavailable, format!("{text}.")),
             InstallError::History(cause) => unavailable().caused_by(cause),
             InstallError::View(cause) => Self::new(
                 Code::Unavailable,

@@ -73,7 +73,7 @@ impl<'a> Query<'a> {
         match self.text(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(bad(name, "has a value it cannot have", "`true` or `false`")),
+            Some(_) => Err(bad(name, NOT_IN_RANGE, "`true` or `false`")),
         }
     }
 
@@ -89,15 +89,6 @@ impl<'a> Query<'a> {
             number.ok_or_else(|| bad(name, NOT_IN_RANGE, &expected()))
         };
         self.text(name).map(parse).transpose()
-    }
-
-    /// A parameter that is `true` or `false`; absent is `false`.
-    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
-        match self.text(name) {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => Err(bad(name, NOT_IN_RANGE, "`true` or `false`")),
-        }
     }
 
     /// `force` and `reason`: why to do something that the history gate refuses.

@@ -127,7 +127,7 @@ impl<'de> Deserialize<'de> for Bytes {
 
 impl File {
     pub(super) fn new(bundle: &FailureBundle, config: &Config) -> Self {
-        let limits = config.plugins.limits_of(&bundle.plugin, &config.limits);
+        let limits = config.limits_of_plugins.limits_of(&bundle.plugin, &config.limits);
         let value = |toml: &str| {
             let table = format!("value = {toml}").parse::<toml::Table>().ok()?;
             table.get("value").cloned()

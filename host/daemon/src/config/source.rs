@@ -183,10 +183,6 @@ impl Config {
         })?;
         let origin = Origin::File(path.to_owned());
         for (area, settings) in &table {
-            if area == PluginAreas::TABLE {
-                self.apply_plugins(&origin, settings)?;
-                continue;
-            }
             if !self.areas().iter().any(|known| known.name() == area) {
                 return Err(self.unknown(origin, area.clone()));
             }
@@ -194,6 +190,11 @@ impl Config {
                 return Err(ConfigError::NotATable { origin, area: area.clone() });
             };
             for (key, value) in settings {
+                // `[plugins]` has keys, and a table per plugin.
+                if let (PluginAreas::TABLE, toml::Value::Table(own)) = (area.as_str(), value) {
+                    self.apply_plugin(&origin, key, own)?;
+                    continue;
+                }
                 let text = as_text(value);
                 self.apply(&origin, area, key, &text)?;
             }
@@ -201,40 +202,32 @@ impl Config {
         Ok(())
     }
 
-    /// Applies the tables `[plugins.NAME]`.
-    fn apply_plugins(&mut self, origin: &Origin, tables: &toml::Value) -> Result<(), ConfigError> {
-        let table = |area: String, value: &toml::Value| match value {
-            toml::Value::Table(table) => Ok(table.clone()),
-            _ => Err(ConfigError::NotATable { origin: origin.clone(), area }),
-        };
-        for (name, settings) in table(PluginAreas::TABLE.to_owned(), tables)? {
-            let area = format!("{}.{name}", PluginAreas::TABLE);
-            let plugin = PluginName::new(&name).map_err(|source| ConfigError::PluginName {
-                origin: origin.clone(),
-                area: area.clone(),
-                source,
-            })?;
-            for (key, value) in table(area.clone(), &settings)? {
-                let path = format!("{area}.{key}");
-                match self.plugins.set(&plugin, &key, &as_text(&value)) {
-                    Some(Ok(())) => {}
-                    Some(Err(cause)) => {
-                        return Err(ConfigError::Value {
-                            origin: origin.clone(),
-                            key: path,
-                            cause,
-                        });
-                    }
-                    None => {
-                        let keys = self.limits.entries().into_iter().map(|entry| entry.key);
-                        let known = keys.map(|key| format!("{area}.{key}"));
-                        let nearest = nearest(&path, known);
-                        return Err(ConfigError::UnknownKey {
-                            origin: origin.clone(),
-                            key: path,
-                            nearest,
-                        });
-                    }
+    /// Applies a table `[plugins.NAME]`.
+    fn apply_plugin(
+        &mut self,
+        origin: &Origin,
+        name: &str,
+        settings: &toml::Table,
+    ) -> Result<(), ConfigError> {
+        let area = format!("{}.{name}", PluginAreas::TABLE);
+        let plugin = PluginName::new(name).map_err(|source| ConfigError::PluginName {
+            origin: origin.clone(),
+            area: area.clone(),
+            source,
+        })?;
+        for (key, value) in settings {
+            let path = format!("{area}.{key}");
+            match self.limits_of_plugins.set(&plugin, key, &as_text(value)) {
+                Some(Ok(())) => {}
+                Some(Err(cause)) => {
+                    return Err(ConfigError::Value { origin: origin.clone(), key: path, cause });
+                }
+                None => {
+                    let keys = self.limits.entries().into_iter().map(|entry| entry.key);
+                    let known = keys.map(|key| format!("{area}.{key}"));
+                    let nearest = nearest(&path, known);
+                    let origin = origin.clone();
+                    return Err(ConfigError::UnknownKey { origin, key: path, nearest });
                 }
             }
         }

@@ -83,7 +83,8 @@ fn a_plugin_may_have_limits_of_its_own() {
     expected.memory_bytes_max = ByteCount::new(2 << 20);
     expected.log_lines_per_second_max = 0;
     expected.compile_wait_max = Duration::from_secs(2);
-    let of = |name: &str| config.plugins.limits_of(&name.parse().unwrap(), &config.limits);
+    let of =
+        |name: &str| config.limits_of_plugins.limits_of(&name.parse().unwrap(), &config.limits);
     assert_eq!(of("shop-cart"), expected);
     assert_eq!(of("account"), config.limits);
     assert_eq!(load(&config.to_toml()).unwrap().config, config);

@@ -16,8 +16,7 @@ use annals_core::stream::StreamId;
 
 use super::run::ShardState;
 use crate::catalog::ActiveAggregate;
-use crate::snapshot::Build;
-use crate::state::fill;
+use crate::state::tell;
 
 /// Most data of events that a bundle holds, in bytes: what a person can still send to somebody.
 const BUNDLE_BYTES_MAX: usize = 16 << 20;
@@ -58,8 +57,7 @@ impl ShardState {
 
     /// The stream as it is loaded: from its snapshot, if there is one, and in the same pages.
     async fn failed_stream(&self, active: &ActiveAggregate, stream: &StreamId) -> FailedStream {
-        let build = Build { plugin: active.digest, state_schema: &active.description.state_schema };
-        let snapshot = self.context.snapshots.load(stream, build).await;
+        let snapshot = self.context.snapshots.load(stream, active.build()).await;
         let mut from = snapshot.as_ref().map_or(Revision::FIRST, |it| it.revision.next());
         let mut failed = FailedStream {
             stream: stream.to_string(),
@@ -73,17 +71,15 @@ impl ShardState {
             let store = &self.context.store;
             let page = store.read_stream(stream, from, READ_EVENTS_MAX, Direction::Forwards).await;
             let Ok(page) = page else { break };
-            let mut history = History::starting_at(from);
-            if fill(&mut history, active, &page.events).is_err() {
+            let mut told: Vec<History> = Vec::new();
+            if tell(active, &mut told, &page.events).is_err() {
                 break;
             }
-            bytes_count += history.data.bytes_count();
+            bytes_count += told.iter().map(|history| history.data.bytes_count()).sum::<usize>();
             if bytes_count > BUNDLE_BYTES_MAX {
                 break;
             }
-            if history.events_count() > 0 {
-                failed.pages.push(history);
-            }
+            failed.pages.append(&mut told);
             match page.next {
                 Some(next) => from = next,
                 None => {

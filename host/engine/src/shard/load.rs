@@ -19,7 +19,7 @@ use crate::catalog::ActiveAggregate;
 use crate::check;
 use crate::command::CommandError;
 use crate::snapshot::Snapshot;
-use crate::state::Folding;
+use crate::state::{Entity, Folding};
 use crate::upcast::Stretch;
 
 /// An entity that is being loaded: not resident yet, in one particular sandbox.
@@ -260,12 +260,9 @@ fn evolve(
     loading: &Loading,
     seen: &Stretch<'_>,
 ) -> Result<Result<bool, CommandError>, GuestFailure> {
-    let mut folding = Folding {
-        guest: &mut *sandbox.guest,
-        entity: loading.entity,
-        active: &sandbox.active,
-        history: &mut sandbox.history,
-    };
+    let mut entity = Entity { guest: &mut *sandbox.guest, handle: loading.entity };
+    let mut folding =
+        Folding { told: &mut entity, active: &sandbox.active, history: &mut sandbox.history };
     Ok(folding.fold(seen)?.map(|()| true))
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use annals_core::event::SchemaVersion;
 use annals_core::id::Digest;
-use annals_core::name::EventType;
+use annals_core::name::{EventType, PluginName};
+use annals_core::plugin::Description;
+use annals_core::port::guest::GuestPlugin;
 
 use super::Limits;
 use super::cache::Cache;

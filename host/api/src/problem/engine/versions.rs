@@ -30,15 +30,15 @@ impl<'a> From<&'a UnreadableEvents> for UnreadableJson<'a> {
 pub(super) fn problem(error: &InstallError, text: String) -> Problem {
     match error {
         InstallError::UnreadableHistory { unreadable, version, .. } => {
-            let unreadable: Vec<_> = unreadable.iter().map(UnreadableJson::from).collect();
             let text =
                 format!("{text}. With `force=true` and a `reason` it is activated nevertheless.");
             let problem =
                 Problem::new(Code::UnreadableHistory, text).with("version", version.as_str());
-            match json::to_vec(&unreadable) {
-                Ok(unreadable) => problem.with("unreadable", Member::Raw(unreadable.into())),
-                Err(_) => problem,
-            }
+            with_unreadable(problem, unreadable)
+        }
+        InstallError::NeededUpcaster { reader, unreadable, .. } => {
+            let problem = Problem::new(Code::UpcasterNeeded, format!("{text}."));
+            with_unreadable(problem.with("reader", reader.as_str()), unreadable)
         }
         InstallError::UnknownPlugin { known, .. } => {
             let text = format!("{text}. Use one of `known`, or install it.");
@@ -53,5 +53,13 @@ pub(super) fn problem(error: &InstallError, text: String) -> Problem {
             Problem::new(Code::VersionNotKept, text).with("kept", kept.as_slice())
         }
         _ => super::internal().caused_by(error),
+    }
+}
+
+fn with_unreadable(problem: Problem, unreadable: &[UnreadableEvents]) -> Problem {
+    let unreadable: Vec<_> = unreadable.iter().map(UnreadableJson::from).collect();
+    match json::to_vec(&unreadable) {
+        Ok(unreadable) => problem.with("unreadable", Member::Raw(unreadable.into())),
+        Err(_) => problem,
     }
 }
