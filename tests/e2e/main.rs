@@ -14,3 +14,4 @@ mod hosts;
 mod migration;
 mod plugins;
 mod support;
+mod versions;
