@@ -15,3 +15,4 @@ mod migration;
 mod plugins;
 mod support;
 mod upcasts;
+mod versions;

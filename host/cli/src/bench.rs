@@ -6,12 +6,14 @@
 //! disk.rs     how fast the disk alone is
 //! machine.rs  what it runs on, and what it cost
 //! report.rs   the figures, as text and as JSON
+//! swap.rs     another measurement: what commands wait while versions of a plugin swap
 //! ```
 
 mod disk;
 mod load;
 mod machine;
 mod report;
+mod swap;
 mod target;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +36,7 @@ use target::Target;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum BenchCommand {
     Commands(CommandsArgs),
+    Swap(swap::SwapArgs),
 }
 
 /// Measure commands of an aggregate, each answered when it is durable
@@ -89,20 +92,45 @@ const DISK_TIME: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(crate) fn run(command: BenchCommand, output: &mut Output) -> Result<(), Failure> {
-    let BenchCommand::Commands(args) = command;
-    let component = match &args.component {
-        Some(path) => std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?,
-        None => checkout::build_account()?,
-    };
-    let parent = args.data.clone().unwrap_or_else(std::env::temp_dir);
-    let folder = tempfile::Builder::new()
-        .prefix("annals-bench-")
-        .tempdir_in(&parent)
-        .map_err(|error| Failure::file("make a folder in", &parent, &error))?;
+    match command {
+        BenchCommand::Commands(args) => run_commands(&args, output),
+        BenchCommand::Swap(args) => swap::run(&args, output),
+    }
+}
+
+/// The component of the bank's account.
+fn component(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
+    match file {
+        Some(path) => std::fs::read(path).map_err(|error| Failure::file("read", path, &error)),
+        None => checkout::build_account(),
+    }
+}
+
+/// A new folder that is removed at the end.
+fn folder_in(parent: Option<&Path>, output: &mut Output) -> Result<tempfile::TempDir, Failure> {
     if cfg!(debug_assertions) {
         output.warning("this is not a release build: the figures mean little");
     }
-    let report = tasks::run(measure(&args, &component, folder.path(), output))?;
+    let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+    tempfile::Builder::new()
+        .prefix("annals-bench-")
+        .tempdir_in(&parent)
+        .map_err(|error| Failure::file("make a folder in", &parent, &error))
+}
+
+/// A daemon's settings for a measurement.
+fn config_in(folder: &Path) -> Config {
+    let mut config = Config::default();
+    config.store.data = folder.join("data");
+    config.server.listen.set_port(0);
+    config.log.filter = LogFilter::parse("warn").unwrap_or_default();
+    config
+}
+
+fn run_commands(args: &CommandsArgs, output: &mut Output) -> Result<(), Failure> {
+    let component = component(args.component.as_deref())?;
+    let folder = folder_in(args.data.as_deref(), output)?;
+    let report = tasks::run(measure(args, &component, folder.path(), output))?;
     if output.is_json() { output.json(&report) } else { report.print(output) }
 }
 
@@ -112,10 +140,7 @@ async fn measure(
     folder: &Path,
     output: &mut Output,
 ) -> Result<Report, Failure> {
-    let mut config = Config::default();
-    config.store.data = folder.join("data");
-    config.server.listen.set_port(0);
-    config.log.filter = LogFilter::parse("warn").unwrap_or_default();
+    let config = config_in(folder);
     let syncs_before = disk::syncs_per_second(folder, DISK_TIME)?;
     let mut measured = match args.http.as_deref() {
         None => {

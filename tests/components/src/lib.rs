@@ -30,6 +30,15 @@ pub fn account() -> &'static [u8] {
     BYTES.get_or_init(|| build::plugin("plugins/bank/account"))
 }
 
+/// Another build of the bank's aggregate `account`: it does the same, and has another content for each
+/// `number`, as a compiler of another day would make it.
+#[must_use]
+pub fn account_build(number: u8) -> Vec<u8> {
+    // A custom section with a name of one letter and a byte of content.
+    let section = [0, 3, 1, b'n', number];
+    [account(), &section].concat()
+}
+
 /// The bank's projection `account-balances`, with its query `richest-accounts`.
 #[must_use]
 pub fn account_balances() -> &'static [u8] {

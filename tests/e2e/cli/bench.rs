@@ -1,4 +1,4 @@
-//! `annals bench commands`: it measures what it says, in each of its ways.
+//! `annals bench`: it measures what it says, in each of its ways.
 
 use super::say_in;
 
@@ -36,4 +36,23 @@ fn commands_are_counted_in_process_and_over_http() {
     }
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 1, "a folder of a measurement is left");
+}
+
+#[test]
+fn waits_are_counted_around_swaps_and_elsewhere() {
+    // Guards the figures of a swap: every command of the rate is sent and answered, versions swap
+    // meanwhile, and each command is counted on one side.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("account.wasm"), annals_components::account()).unwrap();
+    let bench = ["bench", "swap", "--component", "account.wasm", "--data", "."];
+    let load = ["--rate", "100", "--duration", "2s", "--every", "600ms", "--streams", "10"];
+    let report = say_in(folder.path(), &[&bench[..], &load, &["--output", "json"]].concat()).json();
+    assert_eq!(report["swaps_count"], 3);
+    let count = |side: &str| report[side]["commands_count"].as_u64().unwrap();
+    assert_eq!(count("quiet") + count("around_swaps"), 200);
+    assert!(count("around_swaps") > 0, "{report:#}");
+    let longest = |side: &str| report[side]["max_us"].as_u64().unwrap();
+    let extra = longest("around_swaps").saturating_sub(longest("quiet"));
+    assert_eq!(report["longest_extra_wait_us"], extra);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

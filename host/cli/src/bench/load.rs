@@ -128,6 +128,7 @@ impl Sender {
     }
 }
 
-fn histogram() -> Result<Histogram<u64>, Failure> {
+/// An empty histogram, of microseconds.
+pub(super) fn histogram() -> Result<Histogram<u64>, Failure> {
     Histogram::new(DIGITS).map_err(|error| Failure::ours(format!("no histogram: {error}")))
 }

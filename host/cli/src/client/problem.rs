@@ -54,6 +54,12 @@ fn hint(problem: &Problem, next: &str) -> Option<String> {
         ("wrong-expected-revision", _) => {
             Some("read the stream and decide again, or pass `--expected any`".to_owned())
         }
+        ("unreadable-history", _) => {
+            Some("activate it in spite of that with `--force --reason TEXT`".to_owned())
+        }
+        ("no-version-before" | "version-not-kept", _) => {
+            Some("see which ones are kept with `annals plugin show`".to_owned())
+        }
         ("malformed-command", _) => {
             let pointer = problem.pointer.as_deref().filter(|pointer| !pointer.is_empty())?;
             Some(format!("look at `{pointer}` of the data"))

@@ -129,6 +129,7 @@ mod tests {
             summary: String::new(),
             commands: commands.iter().map(command).collect(),
             events: events.iter().map(event).collect(),
+            produces: Vec::new(),
             targets: Vec::new(),
             tables: Vec::new(),
             state_schema: String::new(),

@@ -220,9 +220,12 @@ impl Registry {
 
     fn version_to_activate(&self, request: &RollBackRequest) -> Result<Digest, InstallError> {
         let name = request.name.clone();
+        if self.registered().get(&name).is_none() {
+            return Err(self.unknown_plugin(name));
+        }
         let registered = self.registered();
         let Some(entry) = registered.get(&name) else {
-            return Err(self.unknown_plugin(name));
+            return Err(InstallError::NoVersionBefore { name });
         };
         let Some(digest) = request.digest else {
             return entry.previous().ok_or(InstallError::NoVersionBefore { name });

@@ -12,10 +12,11 @@
 //!    `oneOf` in the new schema, the others must exclude it by type, constant or a required property.
 //! 5. Bounds, lengths, required properties, enumerations and types may get wider, not narrower.
 //!
-//! `judge.rs` has the keywords, this file the way through both schemas.
+//! `judge.rs` has the keywords and `bounds.rs` those with numbers, `parts.rs` what a schema says of itself.
 
 mod bounds;
 mod judge;
+mod parts;
 
 use std::fmt;
 
@@ -58,7 +59,7 @@ pub(super) fn differences(old: &str, new: &str) -> Vec<Difference> {
         let text = "cannot be compared: one of the schemas is unknown".to_owned();
         return vec![Difference { pointer: String::new(), text }];
     };
-    if judge::bare(&old) == judge::bare(&new) {
+    if parts::bare(&old) == parts::bare(&new) {
         return Vec::new();
     }
     let mut judge = judge::Judge::new(&old, &new);

@@ -5,27 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::bounds::{BOUNDS, is_wider_format};
+use super::parts::{
+    SILENT, below, has_reference, join, prefix_items, properties, required, resolve, types, values,
+};
 use super::{DEPTH_MAX, DIFFERENCES_MAX, Difference, STEPS_MAX};
-
-/// Keywords that say nothing about which data fits, or are looked at through a reference.
-const SILENT: [&str; 16] = [
-    "$schema",
-    "$id",
-    "$comment",
-    "$defs",
-    "$anchor",
-    "$vocabulary",
-    "definitions",
-    "title",
-    "description",
-    "default",
-    "examples",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-    "contentMediaType",
-    "contentEncoding",
-];
 
 /// Keywords with a rule of their own.
 const JUDGED: [&str; 14] = [
@@ -375,6 +358,10 @@ impl<'a> Judge<'a> {
         if let (Some(had), Some(wanted)) = (values(old), values(new)) {
             return had.iter().all(|value| !wanted.contains(value));
         }
+        // What is no object has no properties to tell it apart by.
+        if types(old).is_none_or(|had| had != BTreeSet::from(["object"])) {
+            return false;
+        }
         let both: Vec<_> = required(old).intersection(&required(new)).copied().collect();
         both.into_iter().any(|name| {
             let of = |schema: &'a Map<String, Value>| properties(schema)?.get(name);
@@ -407,109 +394,3 @@ impl<'a> Judge<'a> {
 }
 
 const NO_ALTERNATIVE: &str = "fits no single alternative any more";
-
-fn reference(schema: &Value) -> Option<&str> {
-    schema.get("$ref").and_then(Value::as_str)
-}
-
-/// A schema without the texts that are for people.
-pub(super) fn bare(schema: &Value) -> Value {
-    const NAMED: [&str; 5] =
-        ["properties", "$defs", "definitions", "patternProperties", "dependentSchemas"];
-    const DATA: [&str; 2] = ["const", "enum"];
-    const TEXTS: [&str; 6] =
-        ["title", "description", "default", "examples", "$comment", "deprecated"];
-    match schema {
-        Value::Object(members) => {
-            let kept = members.iter().filter(|(keyword, _)| !TEXTS.contains(&keyword.as_str()));
-            let bared = kept.map(|(keyword, value)| {
-                let value = match (keyword.as_str(), value) {
-                    (keyword, value) if DATA.contains(&keyword) => value.clone(),
-                    (keyword, Value::Object(named)) if NAMED.contains(&keyword) => {
-                        named.iter().map(|(name, schema)| (name.clone(), bare(schema))).collect()
-                    }
-                    (_, value) => bare(value),
-                };
-                (keyword.clone(), value)
-            });
-            Value::Object(bared.collect())
-        }
-        Value::Array(items) => items.iter().map(bare).collect(),
-        other => other.clone(),
-    }
-}
-
-/// The schema that is meant, through references into the same document.
-fn resolve<'a>(mut schema: &'a Value, root: &'a Value) -> Option<&'a Value> {
-    for _ in 0..DEPTH_MAX {
-        let Some(to) = reference(schema) else { return Some(schema) };
-        let silent = |keyword: &String| keyword == "$ref" || SILENT.contains(&keyword.as_str());
-        // A reference beside other keywords joins two schemas, for which there is no rule.
-        if schema.as_object().is_none_or(|it| !it.keys().all(silent)) {
-            return None;
-        }
-        schema = root.pointer(to.strip_prefix('#')?)?;
-    }
-    None
-}
-
-/// The types a schema takes; `None`: all.
-fn types(schema: &Map<String, Value>) -> Option<BTreeSet<&str>> {
-    match schema.get("type") {
-        Some(Value::String(one)) => Some(BTreeSet::from([one.as_str()])),
-        Some(Value::Array(several)) => Some(several.iter().filter_map(Value::as_str).collect()),
-        _ => values(schema).map(|values| values.into_iter().map(type_of).collect()),
-    }
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
-/// The values a schema is limited to.
-fn values(schema: &Map<String, Value>) -> Option<Vec<&Value>> {
-    match (schema.get("const"), schema.get("enum")) {
-        (Some(value), _) => Some(vec![value]),
-        (None, Some(Value::Array(values))) => Some(values.iter().collect()),
-        _ => None,
-    }
-}
-
-fn required(schema: &Map<String, Value>) -> BTreeSet<&str> {
-    let names = schema.get("required").and_then(Value::as_array);
-    names.into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
-fn properties(schema: &Map<String, Value>) -> Option<&Map<String, Value>> {
-    schema.get("properties").and_then(Value::as_object)
-}
-
-fn prefix_items(schema: &Map<String, Value>) -> &[Value] {
-    schema.get("prefixItems").and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn has_reference(value: &Value) -> bool {
-    match value {
-        Value::Object(members) => {
-            members.iter().any(|(name, member)| name == "$ref" || has_reference(member))
-        }
-        Value::Array(items) => items.iter().any(has_reference),
-        _ => false,
-    }
-}
-
-fn join(types: &BTreeSet<&str>) -> String {
-    types.iter().copied().collect::<Vec<_>>().join(" or ")
-}
-
-fn below(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
-}

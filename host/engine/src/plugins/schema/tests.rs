@@ -91,6 +91,13 @@ fn alternatives_may_come_and_may_not_go() {
     let two = json!({"oneOf": [variant("card"), variant("cash")]});
     check(&one, &two, &[]);
     check(&two, &one, &["does not take the alternative `\"cash\"` any more"]);
+    // Without a type, data that is no object fits every alternative.
+    let untyped = |tag: &str| json!({"properties": {"kind": {"const": tag}}, "required": ["kind"]});
+    check(
+        &untyped("card"),
+        &json!({"oneOf": [untyped("card"), untyped("cash")]}),
+        &["fits no single alternative any more"],
+    );
     // Data that fits two alternatives of `oneOf` fits none.
     let overlap = json!({"oneOf": [variant("card"), {"type": "object"}]});
     check(&one, &overlap, &["does not take the alternative `\"card\"` any more"]);
