@@ -44,7 +44,10 @@ fn what_a_first_program_wrote_is_read_by_the_plugins_of_today() {
         let before = daemon.get("/v1/aggregates/account/a1?revision=1").await.ok();
         assert_eq!(at(&before, "/state/balance_cents"), 650);
         let now = daemon.get(stream).await.ok();
-        assert_eq!(now["events"].as_array().unwrap()[..3], as_stored["events"].as_array().unwrap()[..]);
+        assert_eq!(
+            now["events"].as_array().unwrap()[..3],
+            as_stored["events"].as_array().unwrap()[..]
+        );
         let upcast = daemon.get(&format!("{stream}?upcast=true&limit=3")).await.ok();
         let shown: Vec<_> = upcast["events"]
             .as_array()

@@ -107,8 +107,18 @@ async fn an_event_stream_has_the_position_at_the_last_of_what_became_of_an_event
         })
         .collect();
     let expected = [
-        "note-written", "", "id: 1", "note-filed", "", "id: 2", "note-lost", "", "id: 2",
-        "event: caught-up", "place", "",
+        "note-written",
+        "",
+        "id: 1",
+        "note-filed",
+        "",
+        "id: 2",
+        "note-lost",
+        "",
+        "id: 2",
+        "event: caught-up",
+        "place",
+        "",
     ];
     assert_eq!(fields, expected);
 }

@@ -56,8 +56,7 @@ fn an_upcaster_says_what_it_takes_and_what_it_makes() {
             ("balance-changed", 2),
         ]
     );
-    let schema: serde_json::Value =
-        serde_json::from_str(&description.produces[1].schema).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&description.produces[1].schema).unwrap();
     assert_eq!(schema["required"], serde_json::json!(["cents"]));
     assert_eq!(
         text(plugin.aggregate()),
@@ -107,7 +106,10 @@ fn a_misdeed_is_a_failure_that_names_plugin_call_and_limit() {
     // sandbox holds nothing, and a new one works.
     let plugin = load(annals_components::misbehaving_upcaster());
     let cases = [
-        (misdeed::TRAPPED, "trapped in `upcast`: wasm trap: wasm `unreachable` instruction executed"),
+        (
+            misdeed::TRAPPED,
+            "trapped in `upcast`: wasm trap: wasm `unreachable` instruction executed",
+        ),
         (misdeed::LOOPED, "reached a limit in `upcast`: fuel 20000000 (limits.upcast_fuel_max)"),
         (
             misdeed::HOARDED,

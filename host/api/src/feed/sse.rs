@@ -43,8 +43,7 @@ const KNOWN: [&str; 6] = ["partition", "after", "category", "type", "stream_pref
 
 /// Answers with an event stream.
 pub(super) fn follow(api: Arc<Api>, request: &Request) -> Result<Response, Problem> {
-    let query =
-        Query::parse(request.uri(), &KNOWN)?;
+    let query = Query::parse(request.uri(), &KNOWN)?;
     let partition = query.partition(api.engine.store().capabilities().partitions_count)?;
     let after = query.number("after")?.map(Position::new);
     let after = headers::last_event_id(request.headers())?.or(after);

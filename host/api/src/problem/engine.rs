@@ -139,7 +139,8 @@ impl From<InstallError> for Problem {
                 Self::new(Code::PluginKindDiffers, format!("{text}. Choose another name."))
             }
             InstallError::UpcasterConflict { upcaster, .. } => {
-                let text = format!("{text}. Leave the event to it, or install this as its version.");
+                let text =
+                    format!("{text}. Leave the event to it, or install this as its version.");
                 Self::new(Code::UpcasterConflict, text).with("upcaster", upcaster.as_str())
             }
             InstallError::UnsupportedKind { .. } => Self::new(

@@ -9,8 +9,7 @@ use super::runtime::{bare, message};
 
 pub(super) fn description() -> Description {
     let any = json!({});
-    let written =
-        MessageType { schema_version: SchemaVersion(2), ..message("note-written", &any) };
+    let written = MessageType { schema_version: SchemaVersion(2), ..message("note-written", &any) };
     Description {
         events: vec![message("note-taken", &any)],
         produces: vec![written, message("note-filed", &any)],
@@ -40,5 +39,8 @@ fn one(event: &StoredShape<'_>) -> Result<Vec<GuestShape>, String> {
         schema_version,
         data: data.to_string().into_bytes(),
     };
-    Ok(vec![shape("note-written", 2, json!({"words": [data["text"]]})), shape("note-filed", 1, json!({}))])
+    Ok(vec![
+        shape("note-written", 2, json!({"words": [data["text"]]})),
+        shape("note-filed", 1, json!({})),
+    ])
 }

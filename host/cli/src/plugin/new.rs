@@ -125,7 +125,9 @@ pub(super) fn run(args: &NewArgs, output: &mut Output) -> Result<(), Failure> {
     let (templates, summary) = match args.kind {
         Kind::Aggregate => (&template::AGGREGATE, format!("Keeps the rules of a {words}")),
         Kind::Projection => (&template::PROJECTION, format!("What each {aggregate} holds")),
-        Kind::Upcaster => (&template::UPCASTER, format!("Old events of a {aggregate}, as of today")),
+        Kind::Upcaster => {
+            (&template::UPCASTER, format!("Old events of a {aggregate}, as of today"))
+        }
     };
     let words = [
         ("name", name.as_str()),

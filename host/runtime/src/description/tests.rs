@@ -231,10 +231,7 @@ fn a_list_of_what_is_made_that_is_none_is_refused() {
     };
     let mut without = upcaster("[]");
     without.extensions.clear();
-    refused(
-        without,
-        "an upcaster lists the shapes that it makes in the extension `produces`",
-    );
+    refused(without, "an upcaster lists the shapes that it makes in the extension `produces`");
     refused(upcaster("[]"), "the extension `produces` of an upcaster is empty");
     refused(
         upcaster(r#"[{"name": "a"}]"#),
