@@ -1,15 +1,18 @@
 //! What the host sees of a plugin: its description, and what becomes of bytes.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
-use annals_sdk::__private::{AggregateComponent, Exported, Package, QueryableComponent};
+use annals_sdk::__private::{
+    AggregateComponent, Exported, Package, QueryableComponent, UpcasterComponent,
+};
 use annals_sdk::bindings::annals::plugin::types;
 use annals_sdk::bindings::exports::annals::plugin::aggregate::{self, GuestEntity as _, Refusal};
 use annals_sdk::bindings::exports::annals::plugin::descriptor::Description;
 use annals_sdk::bindings::exports::annals::plugin::projection::{self, Write};
 use annals_sdk::bindings::exports::annals::plugin::query;
+use annals_sdk::bindings::exports::annals::plugin::upcaster::{Guest as _, StoredEvent};
 use annals_sdk::{
     Aggregate, Context, Decision, EventMeta, Failure, Projection, Queries, QueryContext,
-    QueryError, Rejection, Table, Value, View, Writes, ensure, json,
+    QueryError, Rejection, Table, Unreadable, Upcast, Upcaster, Value, View, Writes, ensure, json,
 };
 
 #[derive(Debug)]
@@ -357,4 +360,83 @@ fn ensure_formats_its_message() {
     }
     assert_eq!(check(1), Ok(()));
     assert_eq!(check(-1), Err(Rejection::new("invalid-amount", "-1 is not more than 0")));
+}
+
+/// An upcaster of carts.
+struct Carts;
+
+/// What it takes.
+#[annals_sdk::shapes]
+enum OldCart {
+    Filled {
+        names: Vec<String>,
+    },
+    #[annals(name = "filled", schema_version = 2)]
+    FilledWith {
+        items: Vec<Item>,
+    },
+}
+
+impl Upcaster for Carts {
+    const NAME: &'static str = "carts";
+    type From = OldCart;
+    type To = Event;
+
+    fn upcast(event: OldCart) -> Result<Upcast<Event>, Unreadable> {
+        let items: Vec<Item> = match event {
+            OldCart::Filled { names } => names.into_iter().map(|name| Item { name }).collect(),
+            OldCart::FilledWith { items } => items,
+        };
+        let upcast = Upcast::from(Event::OrderPlaced);
+        let added = items.into_iter().map(|item| Event::ItemAdded { item, is_gift: true });
+        Ok(added.fold(upcast, Upcast::and))
+    }
+}
+
+fn stored(schema_version: u32, data: &str) -> StoredEvent {
+    StoredEvent { name: "filled".to_owned(), schema_version, data: data.as_bytes().to_vec() }
+}
+
+#[test]
+fn an_upcaster_describes_what_it_takes_and_produces() {
+    // Guards what the host plans with; what it produces comes from the type alone.
+    let description: Description = <UpcasterComponent<Carts, Shop> as Exported>::describe();
+    let takes = description.events.iter().map(|ty| (ty.name.as_str(), ty.schema_version));
+    assert_eq!(takes.collect::<Vec<_>>(), [("filled", 1), ("filled", 2)]);
+    let [(key, value)] = description.extensions.as_slice() else { panic!("{description:?}") };
+    let mut produces: Value = annals_sdk::serde_json::from_slice(value).unwrap();
+    for shape in produces.as_array_mut().unwrap() {
+        let schema = shape.as_object_mut().unwrap().remove("schema").unwrap();
+        assert_eq!(schema["type"], "object");
+    }
+    assert_eq!(key, "produces");
+    let expected = json!([
+        { "name": "item-added", "schema_version": 1 },
+        { "name": "order-placed", "schema_version": 1 },
+    ]);
+    assert_eq!(produces, expected);
+}
+
+#[test]
+fn an_upcaster_finds_the_version_and_says_what_it_cannot_read() {
+    // Guards two versions of one name, and the texts that operators see.
+    type Component = UpcasterComponent<Carts, Shop>;
+    let events = vec![
+        stored(1, r#"{"names":["tea"]}"#),
+        stored(2, r#"{"items":[{"name":"tea"},{"name":"salt"}]}"#),
+    ];
+    let made = Component::upcast(events).unwrap();
+    let names: Vec<Vec<_>> =
+        made.iter().map(|all| all.iter().map(|event| event.name.as_str()).collect()).collect();
+    assert_eq!(
+        names,
+        [vec!["order-placed", "item-added"], vec!["order-placed", "item-added", "item-added"]]
+    );
+    assert_eq!(made[0][1].data, br#"{"item":{"name":"tea"},"is_gift":true}"#);
+    let refusal = |event| Component::upcast(vec![event]).unwrap_err();
+    assert_eq!(refusal(stored(3, "{}")), "no `filled` of version 3");
+    assert_eq!(
+        refusal(stored(1, "{}")),
+        "data does not fit `filled`: missing field `names` at line 1 column 2"
+    );
 }

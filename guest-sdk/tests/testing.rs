@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 
-use annals_sdk::testing::{given, project};
+use annals_sdk::testing::{given, given_stored, project};
 use annals_sdk::{
-    Aggregate, Context, Decision, EventMeta, Failure, Projection, Rejection, Table, Writes,
+    Aggregate, Context, Decision, EventMeta, Failure, Projection, Rejection, Table, Unreadable,
+    Upcast, Upcaster, Writes,
 };
 
 /// An aggregate with a mistake of every kind.
@@ -173,4 +174,62 @@ fn events_have_their_place_in_their_stream() {
     assert_eq!((view.row(ROWS, "1"), view.row(ROWS, "2")), (Some(2), Some(0)));
     let failure = view.fail("a/1", Event::Noted { text: "later".to_owned() });
     assert_eq!(failure, Failure::retry("later"));
+}
+
+/// An upcaster that remembers, which it must not.
+struct Remembering;
+
+/// What it takes.
+#[annals_sdk::shapes]
+enum Old {
+    Counted,
+    Refused,
+}
+
+/// What it makes.
+#[annals_sdk::shapes]
+enum New {
+    #[annals(schema_version = 2)]
+    Counted { number: u64 },
+}
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+impl Upcaster for Remembering {
+    const NAME: &'static str = "remembering";
+    type From = Old;
+    type To = New;
+
+    fn upcast(event: Old) -> Result<Upcast<New>, Unreadable> {
+        match event {
+            Old::Counted => {
+                CALLS.set(CALLS.get() + 1);
+                Ok(New::Counted { number: CALLS.get() }.into())
+            }
+            Old::Refused => Err(Unreadable::new("not this one")),
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "events together become something else than one by one")]
+fn an_upcaster_that_remembers_fails() {
+    // Guards the cache: what an event becomes must not depend on what came before.
+    drop(given_stored::<Remembering>([Old::Counted, Old::Counted]).when_upcast());
+}
+
+#[test]
+#[should_panic(expected = "an event was refused")]
+fn expecting_events_of_a_refusal_fails() {
+    // Guards `then`.
+    given_stored::<Remembering>([Old::Refused]).when_upcast().then([]);
+}
+
+#[test]
+#[should_panic(expected = "an event was refused for another reason")]
+fn expecting_another_refusal_fails() {
+    // Guards `then_refused`.
+    given_stored::<Remembering>([Old::Refused]).when_upcast().then_refused("another one");
 }

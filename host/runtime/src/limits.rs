@@ -178,7 +178,7 @@ impl RuntimeLimits {
     /// For `upcast` of `events_count` events.
     pub(crate) fn upcast_budget(&self, events_count: usize) -> Budget {
         let events_count = u64::try_from(events_count).unwrap_or(u64::MAX);
-        let wanted = self.upcast_fuel_max.saturating_mul(events_count);
+        let wanted = self.upcast_fuel_max.saturating_mul(events_count.max(1));
         if wanted < self.bulk_fuel_max {
             Budget { fuel: wanted, key: "upcast_fuel_max" }
         } else {

@@ -3,7 +3,7 @@
 //! The "component" is a line of JSON, so that tests can make versions at will.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use annals_core::columns::{EventBatch, History};
@@ -44,6 +44,8 @@ pub(crate) struct Probe {
     pub(crate) places: Mutex<Vec<(u64, u64)>>,
     /// How many events upcasters were given.
     pub(crate) upcast_events: AtomicU64,
+    /// While set, no upcaster can be loaded.
+    pub(crate) upcasters_do_not_load: AtomicBool,
     /// How often upcasters were called.
     pub(crate) upcast_calls: AtomicU64,
 }
@@ -125,6 +127,10 @@ impl GuestRuntime for NativeRuntime {
     fn load(&self, bytes: &[u8]) -> Result<Arc<dyn GuestPlugin>, LoadError> {
         let inspection = self.inspect(bytes)?;
         let recipe: Recipe = serde_json::from_slice(bytes).unwrap();
+        let do_not_load = self.probe.upcasters_do_not_load.load(Ordering::Relaxed);
+        if recipe.kind == PluginKind::Upcaster && do_not_load {
+            return Err(LoadError::Compile { cause: "told to".to_owned() });
+        }
         let commands = ["add", "add-many", "look", "claim", "trap", "misbehave"];
         let is_aggregate = recipe.kind == PluginKind::Aggregate;
         let description = Description {

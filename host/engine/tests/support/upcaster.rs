@@ -37,7 +37,7 @@ pub(crate) enum Act {
     NoJson,
     /// Data of so many bytes.
     Bytes(usize),
-    /// JSON of so many bytes.
+    /// JSON of so many bytes for each shape it produces.
     JsonBytes(usize),
     /// So many events.
     Many(usize),
@@ -93,7 +93,8 @@ impl NativeUpcaster {
             Act::Bytes(bytes) => vec![event(first, vec![b' '; bytes])],
             Act::JsonBytes(bytes) => {
                 let text = "x".repeat(bytes - 2);
-                vec![event(first, serde_json::to_vec(&text).unwrap())]
+                let data = serde_json::to_vec(&text).unwrap();
+                rule.produces.iter().map(|made| event(made, data.clone())).collect()
             }
             Act::Many(count) => vec![event(first, json(amount)); count],
         }

@@ -2,7 +2,11 @@
 
 use std::num::NonZeroUsize;
 
+use annals_core::commit::Commit;
+use annals_core::event::{NewEvent, SchemaVersion};
+use annals_core::name::EventType;
 use annals_core::place::{ExpectedRevision, Revision};
+use annals_core::time::Timestamp;
 
 use super::{doubled, start_with, wrote};
 use crate::support::guest::{Probe, tally_with_other_events, upcaster};
@@ -149,5 +153,29 @@ fn a_decision_after_upcast_events_is_made_on_the_new_state() {
         assert_eq!(said(&outcome), Ok(vec!["added {\"amount\":1}".to_owned()]));
         assert_eq!(Probe::take(&world.probe.upcast_events), 1);
         assert_eq!(state(&engine, "a").await, (1, "21".to_owned()));
+    });
+}
+
+#[test]
+fn a_page_of_large_events_is_told_in_several_calls() {
+    // Guards the bytes of one call: a page may have more than a guest takes at once.
+    run(async {
+        let world = World::new();
+        let engine = start_with(&world, &[]).await;
+        for _ in 0..3 {
+            let data = format!("{{\"amount\":1}}{}", " ".repeat(200 << 10));
+            let large = NewEvent {
+                schema_version: SchemaVersion(2),
+                ..NewEvent::json(EventType::new("added").unwrap(), data)
+            };
+            let stream = "tally/a".parse().unwrap();
+            let events = vec![large; 10];
+            let at = Timestamp::from_ms(7);
+            let commit = Commit::plain(stream, ExpectedRevision::Any, events, at);
+            engine.store().append(commit).await.unwrap().durability.wait().await.unwrap();
+        }
+        assert_eq!(state(&engine, "a").await, (29, "30".to_owned()));
+        let histories = std::mem::take(&mut *world.probe.histories.lock().unwrap());
+        assert_eq!(histories, [(0, 20), (20, 10)]);
     });
 }

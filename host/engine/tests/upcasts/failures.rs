@@ -110,6 +110,17 @@ fn what_one_event_becomes_is_limited_over_all_steps() {
 }
 
 #[test]
+fn what_one_event_becomes_fits_one_call_of_its_reader() {
+    // Guards memory: 17 events of 250 KiB, each within its limit, are more than 4 MiB.
+    run(async {
+        let large = rule(("added", 1), &[("added", 2); 17], Act::JsonBytes(250 << 10));
+        let expected = "plugin `old-sums` reached a limit in `upcast`: 4352000 bytes of one stored \
+                        event, at most 4194304 are allowed";
+        refused(World::new(), &[large], expected).await;
+    });
+}
+
+#[test]
 fn what_is_made_and_not_read_is_told_as_what_it_is() {
     // Guards the text when an aggregate does not read the end of a chain.
     run(async {

@@ -1,5 +1,6 @@
 //! Projections over old events, and over events that only upcasters make.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use annals_engine::Engine;
@@ -120,6 +121,31 @@ fn a_restart_starts_upcasters_before_projections() {
         engine.stop().await;
         wrote(&engine, "a", &[("paid", 1, 5)]).await;
         let engine = world.start().await;
+        let wait = caught_up(&engine).await;
+        assert_eq!(row(&engine, "rows:tally/a", wait).await.as_deref(), Some("5"));
+    });
+}
+
+#[test]
+fn a_projection_waits_for_an_upcaster_that_does_not_start() {
+    // Guards against passing events by when an upcaster is installed and not there: the projection
+    // does not run until it is, and then misses nothing.
+    run(async {
+        let world = World::new();
+        let pays = rule(("paid", 1), &[("added", 2)], Act::Times(1));
+        let engine = world.start().await;
+        for plugin in [upcaster("pays", "1.0.0", &[pays]), tallies_with_other_events("1.0.0")] {
+            engine.install(None, plugin, None).await.unwrap();
+        }
+        engine.stop().await;
+        wrote(&engine, "a", &[("paid", 1, 5)]).await;
+        world.probe.upcasters_do_not_load.store(true, Ordering::Relaxed);
+        let engine = world.start().await;
+        assert!(engine.plugins().is_empty());
+        world.probe.upcasters_do_not_load.store(false, Ordering::Relaxed);
+        while engine.plugin(&name("tallies")).is_none() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
         let wait = caught_up(&engine).await;
         assert_eq!(row(&engine, "rows:tally/a", wait).await.as_deref(), Some("5"));
     });
