@@ -30,6 +30,7 @@ use crate::relay::{Relay, RelayPorts, RelayProgress};
 use crate::shard::{Job, Reply, Shard, ShardContext, Work};
 use crate::snapshot::Snapshots;
 use crate::state::{self, AggregateState, StateError};
+use crate::verify::{Verification, Verifier, VerifyError, VerifyOptions};
 use crate::view::{self, RowPage, StateViewReader, ViewAnswer, ViewError, WaitFor};
 
 /// What the engine needs of the world.
@@ -82,6 +83,7 @@ pub struct Engine {
     registry: Arc<Registry>,
     follower: Follower,
     relay: Relay,
+    verifier: Verifier,
     // Emptied when the engine stops.
     shards: Mutex<Vec<Shard>>,
     senders: Vec<crate::shard::JobSender>,
@@ -112,6 +114,7 @@ impl Engine {
             options: options.clone(),
         };
         let bus = Arc::clone(&ports.bus);
+        let verifier = Verifier::new(Arc::clone(&ports.runtime), Arc::clone(&context));
         let registry = Arc::new(Registry::new(RegistryPorts {
             runtime: ports.runtime,
             blobs: ports.blobs,
@@ -136,6 +139,7 @@ impl Engine {
             )
             .map_err(StartError::Follower)?,
             relay: Relay::start(&relay_ports).map_err(StartError::Relay)?,
+            verifier,
             senders: shards.iter().map(Shard::sender).collect(),
             shards: Mutex::new(shards),
             registry,
@@ -265,6 +269,23 @@ impl Engine {
             return Err(InstallError::Stopping);
         }
         self.registry.install(&self.context.catalog, name, bytes, principal).await
+    }
+
+    /// Begins to compare another version of an active aggregate with the history, without installing it.
+    /// `name`, when given, must be its own.
+    ///
+    /// # Errors
+    /// Each variant of [`VerifyError`] that needs no look at the history.
+    pub async fn verify(
+        &self,
+        name: Option<&PluginName>,
+        bytes: Bytes,
+        options: VerifyOptions,
+    ) -> Result<Verification, VerifyError> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return Err(VerifyError::Stopping);
+        }
+        self.verifier.start(name, bytes, options).await
     }
 
     /// The installed plugins, in order of name.
@@ -397,6 +418,7 @@ impl Engine {
     /// everything accepted is durable, and ends the relay. The caller sets a limit on the waiting.
     pub async fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.verifier.stop().await;
         let shards = {
             let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *shards)

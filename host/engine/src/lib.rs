@@ -12,7 +12,7 @@
 //!
 //! Start at [`Engine`]. A command goes through [`command`], `shard` and `check`; an event through
 //! `projection` and [`view`], and through [`relay`] to the bus; which plugin is active is the business
-//! of [`plugins`].
+//! of [`plugins`], and whether another version would have led to the same history that of [`verify`].
 
 mod actor;
 mod catalog;
@@ -27,6 +27,7 @@ pub mod relay;
 mod shard;
 mod snapshot;
 pub mod state;
+pub mod verify;
 pub mod view;
 
 pub use actor::Placement;

@@ -16,3 +16,4 @@ mod registry;
 mod relay;
 mod snapshots;
 mod support;
+mod verify;
