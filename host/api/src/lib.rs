@@ -27,6 +27,7 @@ pub mod problem;
 mod projection;
 mod request;
 mod stream;
+mod verify;
 mod view;
 
 use std::sync::Arc;
@@ -86,6 +87,7 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/views/{projection}/queries/{query}", post(view::query).get(view::row))
         .route("/v1/plugins", get(plugin::list))
         .route("/v1/plugins/{name}", put(plugin::install).get(plugin::show))
+        .route("/v1/plugins/{name}/verify", post(verify::run))
         .route("/v1/projections", get(projection::list))
         .route("/v1/projections/{name}", get(projection::show))
         .route("/health/live", get(health::live))

@@ -13,7 +13,7 @@ use crate::answer::json_response;
 use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
-    Api, aggregate, batch, command, event, feed, health, plugin, projection, stream, view,
+    Api, aggregate, batch, command, event, feed, health, plugin, projection, stream, verify, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -64,6 +64,7 @@ pub(crate) fn document() -> Result<Value, Problem> {
         plugin::install,
         plugin::list,
         plugin::show,
+        verify::run,
         projection::list,
         projection::show,
         health::live,

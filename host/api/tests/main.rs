@@ -22,4 +22,5 @@ mod plugins;
 mod requests;
 mod streams;
 mod support;
+mod verify;
 mod views;

@@ -161,14 +161,14 @@ fn another_outcome_is_drift_and_is_told_with_the_difference() {
         assert_eq!(
             example.differences,
             [
+                difference("/code", None, json!("too-large")),
                 difference(
                     "/events",
                     json!([{"data": {"amount": 20}, "schema_version": 1, "type": "added"}]),
                     None
                 ),
-                difference("/outcome", json!("accepted"), json!("rejected")),
-                difference("/code", None, json!("too-large")),
                 difference("/message", None, json!("no")),
+                difference("/outcome", json!("accepted"), json!("rejected")),
             ]
         );
         let report = verify(&engine, Quirk::Blind).await;

@@ -1,5 +1,7 @@
 //! Where two JSON values differ: paths, what was there, and what is.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -22,7 +24,7 @@ pub struct Difference {
     pub after: Option<Value>,
 }
 
-/// The first places where two values differ, in the order of the first one, then of the second.
+/// The first places where two values differ, in order of the names of members.
 pub(super) fn differences(before: &Value, after: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     compare(&mut found, &mut String::new(), Some(before), Some(after));
@@ -41,13 +43,11 @@ fn compare(
     }
     match (before, after) {
         (Some(Value::Object(before)), Some(Value::Object(after))) => {
-            for (name, value) in before {
+            let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+            for name in names {
                 within(path, &escaped(name), |path| {
-                    compare(found, path, Some(value), after.get(name));
+                    compare(found, path, before.get(name), after.get(name));
                 });
-            }
-            for (name, value) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
-                within(path, &escaped(name), |path| compare(found, path, None, Some(value)));
             }
         }
         (Some(Value::Array(before)), Some(Value::Array(after))) => {
