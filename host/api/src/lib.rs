@@ -29,6 +29,7 @@ mod projection;
 mod relay;
 mod request;
 mod stream;
+mod verify;
 mod view;
 
 use std::sync::Arc;
@@ -93,6 +94,7 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         )
         .route("/v1/plugins/{name}/history", get(plugin::history::read))
         .route("/v1/plugins/{name}/rollback", post(plugin::versions::roll_back))
+        .route("/v1/plugins/{name}/verify", post(verify::run))
         .route("/v1/projections", get(projection::list))
         .route("/v1/projections/{name}", get(projection::show))
         .route("/v1/relay", get(relay::show))

@@ -14,7 +14,7 @@ use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
     Api, aggregate, batch, command, event, feed, health, metrics, plugin, projection, relay,
-    stream, view,
+    stream, verify, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -68,6 +68,7 @@ pub(crate) fn document() -> Result<Value, Problem> {
         plugin::history::read,
         plugin::versions::roll_back,
         plugin::versions::remove,
+        verify::run,
         projection::list,
         projection::show,
         relay::show,

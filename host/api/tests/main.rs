@@ -25,4 +25,5 @@ mod requests;
 mod streams;
 mod support;
 mod upcasts;
+mod verify;
 mod views;

@@ -34,6 +34,7 @@ use crate::shard::{Job, Quarantine, Reply, Shard, ShardContext, Work};
 use crate::snapshot::Snapshots;
 use crate::state::{self, AggregateState, StateError};
 use crate::upcast::{self, UpcastEvent, UpcastReadError, Upcasts};
+use crate::verify::{Verification, Verifier, VerifyError, VerifyOptions};
 use crate::view::{self, RowPage, StateViewReader, ViewAnswer, ViewError, WaitFor};
 
 /// What the engine needs of the world.
@@ -86,6 +87,7 @@ pub struct Engine {
     registry: Arc<Registry>,
     follower: Follower,
     relay: Relay,
+    verifier: Verifier,
     // Emptied when the engine stops.
     shards: Mutex<Vec<Shard>>,
     senders: Vec<crate::shard::JobSender>,
@@ -119,6 +121,7 @@ impl Engine {
             options: options.clone(),
         };
         let bus = Arc::clone(&ports.bus);
+        let verifier = Verifier::new(Arc::clone(&ports.runtime), Arc::clone(&context));
         let registry = Arc::new(Registry::new(RegistryPorts {
             runtime: ports.runtime,
             blobs: ports.blobs,
@@ -152,6 +155,7 @@ impl Engine {
             )
             .map_err(StartError::Follower)?,
             relay: Relay::start(&relay_ports).map_err(StartError::Relay)?,
+            verifier,
             senders,
             shards: Mutex::new(shards),
             registry,
@@ -333,6 +337,23 @@ impl Engine {
     fn check_running(&self) -> Result<(), InstallError> {
         let is_stopping = self.is_stopping.load(Ordering::Relaxed);
         if is_stopping { Err(InstallError::Stopping) } else { Ok(()) }
+    }
+
+    /// Begins to compare another version of an active aggregate with the history, without installing it.
+    /// `name`, when given, must be its own.
+    ///
+    /// # Errors
+    /// Each variant of [`VerifyError`] that needs no look at the history.
+    pub async fn verify(
+        &self,
+        name: Option<&PluginName>,
+        bytes: Bytes,
+        options: VerifyOptions,
+    ) -> Result<Verification, VerifyError> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return Err(VerifyError::Stopping);
+        }
+        self.verifier.start(name, bytes, options).await
     }
 
     /// The installed plugins, in order of name.
@@ -518,6 +539,7 @@ impl Engine {
     /// everything accepted is durable, and ends the relay. The caller sets a limit on the waiting.
     pub async fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.verifier.stop().await;
         let shards = {
             let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *shards)

@@ -12,7 +12,8 @@
 //!
 //! Start at [`Engine`]. A command goes through [`command`], `shard` and `check`; an event through
 //! `projection` and [`view`], and through [`relay`] to the bus; on the way to either, [`upcast`] makes
-//! old shapes new. Which plugin is active is the business of [`plugins`].
+//! old shapes new. Which plugin is active is the business of [`plugins`], and whether another version
+//! would have led to the same history that of [`verify`].
 
 mod actor;
 mod catalog;
@@ -30,6 +31,7 @@ mod shard;
 mod snapshot;
 pub mod state;
 pub mod upcast;
+pub mod verify;
 pub mod view;
 
 pub use actor::Placement;

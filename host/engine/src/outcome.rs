@@ -65,7 +65,7 @@ pub(crate) async fn first_outcome(
 }
 
 /// Whether two JSON texts say the same: a client that retries may write its keys in another order.
-fn is_same_data(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn is_same_data(one: &[u8], other: &[u8]) -> bool {
     let parse = serde_json::from_slice::<Value>;
     one == other || matches!((parse(one), parse(other)), (Ok(one), Ok(other)) if one == other)
 }

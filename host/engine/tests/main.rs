@@ -22,4 +22,5 @@ mod snapshots;
 mod support;
 mod swaps;
 mod upcasts;
+mod verify;
 mod versions;

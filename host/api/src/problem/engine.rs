@@ -11,6 +11,7 @@ use annals_engine::plugins::{InstallError, RestoreError};
 use annals_engine::projection::ProjectionError;
 use annals_engine::state::StateError;
 use annals_engine::upcast::{UpcastError, UpcastFault, UpcastReadError};
+use annals_engine::verify::VerifyError;
 use annals_engine::view::ViewError;
 
 use super::store::{self, wrong_expected_revision};
@@ -198,6 +199,35 @@ impl From<UpcastReadError> for Problem {
                 Self::new(Code::Busy, format!("{text}. Try again in a moment."))
             }
             UpcastReadError::Stopping => Self::new(Code::Stopping, STOPPING),
+            _ => internal().caused_by(&error),
+        }
+    }
+}
+
+impl From<VerifyError> for Problem {
+    fn from(error: VerifyError) -> Self {
+        let text = sentence(&error);
+        match &error {
+            VerifyError::Load(cause) => Self::new(Code::BadPlugin, sentence_chain(cause)),
+            VerifyError::OtherName { described, .. } => {
+                let text = format!("{text}. Verify it as `{described}`.");
+                Self::new(Code::PluginNameDiffers, text).with("described", described.as_str())
+            }
+            VerifyError::NotAnAggregate { .. } => Self::new(
+                Code::UnsupportedPluginKind,
+                format!("{text}. Install it: it changes nothing that was decided."),
+            ),
+            VerifyError::NotActive { known, .. } => Self::new(
+                Code::UnknownAggregate,
+                format!("{text}. Install it: there is no history of it."),
+            )
+            .with("known", known.as_slice()),
+            VerifyError::Busy { .. } => {
+                Self::new(Code::Busy, format!("{text}. Try again when it has ended."))
+            }
+            VerifyError::Unavailable(cause) => unavailable().caused_by(cause),
+            VerifyError::Damaged(cause) => damaged().caused_by(cause),
+            VerifyError::Stopping => Self::new(Code::Stopping, STOPPING),
             _ => internal().caused_by(&error),
         }
     }

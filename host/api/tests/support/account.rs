@@ -71,9 +71,16 @@ struct Amount {
 #[derive(Debug, Default)]
 pub(super) struct AccountGuest {
     accounts: Vec<Account>,
+    // Refuses deposits of more than 100 cents.
+    is_capped: bool,
 }
 
 impl AccountGuest {
+    /// Versions that end in `-capped` have a rule more.
+    pub(super) fn of_version(version: &str) -> Self {
+        Self { is_capped: version.ends_with("-capped"), ..Self::default() }
+    }
+
     fn add(&mut self, account: Account) -> EntityHandle {
         self.accounts.push(account);
         EntityHandle(u64::try_from(self.accounts.len() - 1).unwrap())
@@ -166,6 +173,10 @@ impl AggregateGuest for AccountGuest {
         command_type: u32,
         data: &[u8],
     ) -> Result<Result<Decision, Refusal>, GuestFailure> {
+        if self.is_capped && command_type == 1 && parse::<Amount>(data).is_ok_and(|a| a.cents > 100)
+        {
+            return Ok(Err(rejected("too-much", "more than 100 cents", None)));
+        }
         Ok(self.account(entity).decide(command_type, data).map(|event_type| Decision {
             events: event_type
                 .map(|event_type| GuestEvent { event_type, data: data.to_vec() })

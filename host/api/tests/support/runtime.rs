@@ -84,7 +84,7 @@ impl GuestPlugin for NativePlugin {
 
     fn aggregate(&self) -> Result<Box<dyn AggregateGuest>, GuestFailure> {
         Ok(match self.description.name.as_str() {
-            "account" => Box::new(AccountGuest::default()),
+            "account" => Box::new(AccountGuest::of_version(&self.description.version)),
             _ => Box::new(MisbehavingGuest::new(Arc::clone(&self.gate))),
         })
     }

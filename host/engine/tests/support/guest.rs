@@ -63,19 +63,63 @@ struct Recipe {
     version: String,
     event_schema: u32,
     rules: Vec<Rule>,
+    #[serde(default)]
+    quirk: Quirk,
+}
+
+/// How a version of the tally differs from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) enum Quirk {
+    /// Not at all.
+    #[default]
+    None,
+    /// Keeps 1 of each amount for itself.
+    Fee,
+    /// Rejects more than 10.
+    Limit,
+    /// Rejects in other words.
+    Words,
+    /// Adds what is in an event twice.
+    DoubledState,
+    /// The same state under another state schema.
+    OtherStateSchema,
+    /// Traps when it evolves or decides 13.
+    Superstitious,
+    /// Decides something else each time.
+    Moody,
+    /// Claims nothing.
+    Modest,
+    /// Has no command `look`.
+    Blind,
+    /// Traps when it writes a state.
+    Mute,
 }
 
 fn recipe(name: &str, kind: PluginKind, version: &str, event_schema: u32) -> Bytes {
+    component(name, kind, version, (event_schema, Quirk::None))
+}
+
+fn component(
+    name: &str,
+    kind: PluginKind,
+    version: &str,
+    (event_schema, quirk): (u32, Quirk),
+) -> Bytes {
     let (name, version) = (name.to_owned(), version.to_owned());
-    let recipe = Recipe { name, kind, version, event_schema, rules: Vec::new() };
+    let recipe = Recipe { name, kind, version, event_schema, rules: Vec::new(), quirk };
     serde_json::to_vec(&recipe).unwrap().into()
+}
+
+/// A tally that differs.
+pub(crate) fn tally_with(version: &str, quirk: Quirk) -> Bytes {
+    component("tally", PluginKind::Aggregate, version, (1, quirk))
 }
 
 /// An upcaster with rules.
 pub(crate) fn upcaster(name: &str, version: &str, rules: &[Rule]) -> Bytes {
     let (name, version) = (name.to_owned(), version.to_owned());
     let (kind, rules) = (PluginKind::Upcaster, rules.to_vec());
-    let recipe = Recipe { name, kind, version, event_schema: 1, rules };
+    let recipe = Recipe { name, kind, version, event_schema: 1, rules, quirk: Quirk::None };
     serde_json::to_vec(&recipe).unwrap().into()
 }
 
@@ -139,7 +183,9 @@ impl GuestRuntime for NativeRuntime {
             summary: String::new(),
             commands: commands
                 .iter()
-                .filter(|_| is_aggregate)
+                .filter(|command| {
+                    is_aggregate && (**command != "look" || recipe.quirk != Quirk::Blind)
+                })
                 .map(|command| message(CommandName::new(command).unwrap(), 1))
                 .collect(),
             events: match recipe.kind {
@@ -149,11 +195,12 @@ impl GuestRuntime for NativeRuntime {
             targets: Vec::new(),
             tables: ["rows", "counts"].map(|table| TableName::new(table).unwrap()).to_vec(),
             produces: upcaster::produces(&recipe.rules),
-            state_schema: "1".to_owned(),
+            state_schema: if recipe.quirk == Quirk::OtherStateSchema { "2" } else { "1" }
+                .to_owned(),
         };
         let probe = Arc::clone(&self.probe);
-        let (description, rules) = (Arc::new(description), recipe.rules);
-        Ok(Arc::new(NativePlugin { inspection, description, probe, rules }))
+        let (description, rules, quirk) = (Arc::new(description), recipe.rules, recipe.quirk);
+        Ok(Arc::new(NativePlugin { inspection, description, probe, rules, quirk }))
     }
 }
 
@@ -177,6 +224,7 @@ struct NativePlugin {
     description: Arc<Description>,
     probe: Arc<Probe>,
     rules: Vec<Rule>,
+    quirk: Quirk,
 }
 
 impl GuestPlugin for NativePlugin {
@@ -190,7 +238,8 @@ impl GuestPlugin for NativePlugin {
 
     fn aggregate(&self) -> Result<Box<dyn AggregateGuest>, GuestFailure> {
         self.probe.sandboxes.fetch_add(1, Ordering::Relaxed);
-        Ok(Box::new(Tally { probe: Arc::clone(&self.probe), ..Tally::default() }))
+        let (probe, quirk) = (Arc::clone(&self.probe), self.quirk);
+        Ok(Box::new(Tally { probe, quirk, ..Tally::default() }))
     }
 
     fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure> {
@@ -206,6 +255,7 @@ impl GuestPlugin for NativePlugin {
 #[derive(Debug, Default)]
 struct Tally {
     probe: Arc<Probe>,
+    quirk: Quirk,
     entities: HashMap<u64, i64>,
     next: u64,
 }
@@ -272,7 +322,11 @@ impl AggregateGuest for Tally {
         for end in events.data.ends() {
             let end = usize::try_from(*end).unwrap();
             let event: Added = serde_json::from_slice(&events.data.bytes()[start..end]).unwrap();
-            *self.entities.get_mut(&entity.0).unwrap() += event.amount;
+            if self.quirk == Quirk::Superstitious && event.amount == 13 {
+                return Err(trap("evolve"));
+            }
+            let factor = if self.quirk == Quirk::DoubledState { 2 } else { 1 };
+            *self.entities.get_mut(&entity.0).unwrap() += factor * event.amount;
             start = end;
         }
         Ok(())
@@ -285,20 +339,37 @@ impl AggregateGuest for Tally {
         command_type: u32,
         data: &[u8],
     ) -> Result<Result<Decision, Refusal>, GuestFailure> {
-        self.probe.decided.fetch_add(1, Ordering::Relaxed);
+        let decided = self.probe.decided.fetch_add(1, Ordering::Relaxed);
         assert!(self.entities.contains_key(&entity.0), "an entity of another sandbox");
         let Ok(Added { amount }) = serde_json::from_slice(data) else {
             return Ok(Err(Refusal::Malformed("no amount".to_owned())));
         };
+        // Without `look` the indexes after it are others.
+        let command_type = command_type + u32::from(self.quirk == Quirk::Blind && command_type > 1);
         let events = match command_type {
+            0 if amount < 0 && self.quirk == Quirk::Words => {
+                return Ok(Err(Refusal::Rejected {
+                    code: "negative".to_owned(),
+                    message: "never".to_owned(),
+                    detail: None,
+                }));
+            }
             0 if amount < 0 => return Ok(Err(rejected("negative"))),
+            0 if amount == 13 && self.quirk == Quirk::Superstitious => return Err(trap("decide")),
+            0 if amount > 10 && self.quirk == Quirk::Limit => {
+                return Ok(Err(rejected("too-large")));
+            }
+            0 if self.quirk == Quirk::Fee => vec![added(amount - 1)],
+            0 if self.quirk == Quirk::Moody => {
+                vec![added(amount + i64::try_from(decided).unwrap())]
+            }
             0 => vec![added(amount)],
             1 => vec![added(1); usize::try_from(amount).unwrap()],
             2 => Vec::new(),
             3 => {
                 let key = amount.to_string();
                 let claim = GuestClaim { scope: "number".to_owned(), key, expires_at: None };
-                let claims = vec![claim];
+                let claims = if self.quirk == Quirk::Modest { Vec::new() } else { vec![claim] };
                 return Ok(Ok(Decision { claims, events: vec![added(0)], releases: Vec::new() }));
             }
             4 => return Err(trap("decide")),
@@ -309,6 +380,9 @@ impl AggregateGuest for Tally {
     }
 
     fn snapshot(&mut self, entity: EntityHandle) -> Result<Vec<u8>, GuestFailure> {
+        if self.quirk == Quirk::Mute {
+            return Err(trap("snapshot"));
+        }
         Ok(self.entities[&entity.0].to_string().into_bytes())
     }
 
