@@ -4,10 +4,14 @@ mod build;
 mod component;
 mod example;
 mod install;
+mod javascript;
 mod list;
+mod manifest;
 mod new;
+mod python;
 mod template;
 mod test;
+mod toolchain;
 
 use std::path::PathBuf;
 
@@ -37,6 +41,9 @@ Examples:
 pub(crate) struct FileArgs {
     /// The component
     file: PathBuf,
+
+    #[command(flatten)]
+    cache: component::CacheArgs,
 }
 
 /// Show what a component is and what it can do
@@ -48,6 +55,9 @@ Examples:
 pub(crate) struct InspectArgs {
     /// The component
     file: PathBuf,
+
+    #[command(flatten)]
+    cache: component::CacheArgs,
 }
 
 /// Runs the command.
@@ -56,8 +66,8 @@ pub(crate) fn run(command: PluginCommand, output: &mut Output) -> Result<(), Fai
         PluginCommand::New(args) => new::run(&args, output),
         PluginCommand::Build(args) => build::run(&args, output),
         PluginCommand::Test(args) => test::run(&args),
-        PluginCommand::Check(args) => component::check(&args.file, output),
-        PluginCommand::Inspect(args) => component::inspect(&args.file, output),
+        PluginCommand::Check(args) => component::check(&args.file, &args.cache, output),
+        PluginCommand::Inspect(args) => component::inspect(&args.file, &args.cache, output),
         PluginCommand::Install(args) => install::run(&args, output),
         PluginCommand::List(args) => list::run(&args, output),
     }
