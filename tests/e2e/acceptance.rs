@@ -1,4 +1,5 @@
-//! The acceptance scenarios, each on every set of drivers: one text, one list.
+//! The acceptance scenarios, each on every set of drivers and with the account in every language: one
+//! text, one list.
 
 mod bank;
 mod projections;
@@ -12,9 +13,11 @@ macro_rules! scenarios {
     ($($file:ident { $($scenario:ident)+ })+) => {
         scenarios! { @on local: Place::local => $($file { $($scenario)+ })+ }
         scenarios! { @on dynamodb_and_redis: Place::dynamodb_and_redis => $($file { $($scenario)+ })+ }
+        scenarios! { @on local_javascript: Place::local_javascript => $($file { $($scenario)+ })+ }
+        scenarios! { @on local_python: Place::local_python => $($file { $($scenario)+ })+ }
     };
-    (@on $drivers:ident: $place:path => $($file:ident { $($scenario:ident)+ })+) => {
-        mod $drivers {
+    (@on $name:ident: $place:path => $($file:ident { $($scenario:ident)+ })+) => {
+        mod $name {
             use super::*;
 
             $( mod $file {

@@ -6,6 +6,7 @@ pub(crate) mod redis;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::languages::Language;
 use crate::support::{Daemon, folder};
 use dynamodb::Tables;
 use redis::RedisServer;
@@ -15,6 +16,8 @@ pub(crate) struct Place {
     _folder: tempfile::TempDir,
     data: PathBuf,
     remote: Option<Remote>,
+    /// What the account is written in.
+    language: Language,
 }
 
 struct Remote {
@@ -25,15 +28,29 @@ struct Remote {
 impl Place {
     /// A data folder.
     pub(crate) fn local() -> Self {
+        Self::local_with(Language::Rust)
+    }
+
+    /// A data folder, and the account in JavaScript.
+    pub(crate) fn local_javascript() -> Self {
+        Self::local_with(Language::JavaScript)
+    }
+
+    /// A data folder, and the account in Python.
+    pub(crate) fn local_python() -> Self {
+        Self::local_with(Language::Python)
+    }
+
+    fn local_with(language: Language) -> Self {
         let (folder, data) = folder();
-        Self { _folder: folder, data, remote: None }
+        Self { _folder: folder, data, remote: None, language }
     }
 
     /// Tables on a DynamoDB emulator, and a Redis.
     pub(crate) fn dynamodb_and_redis() -> Self {
         let (folder, data) = folder();
         let remote = Remote { tables: Tables::create(4), redis: RedisServer::start() };
-        Self { _folder: folder, data, remote: Some(remote) }
+        Self { _folder: folder, data, remote: Some(remote), language: Language::Rust }
     }
 
     /// Starts a daemon.
@@ -48,6 +65,7 @@ impl Place {
     }
 
     fn start_in(&self, data: &Path) -> Daemon {
+        self.language.spare_compiling(data);
         Daemon::start_with(data, |command| self.configure(command))
     }
 
@@ -62,7 +80,7 @@ impl Place {
     /// A daemon with the bank's account aggregate.
     pub(crate) async fn start_with_account(&self) -> Daemon {
         let daemon = self.start();
-        daemon.install("account", annals_components::account()).await.ok();
+        daemon.install("account", self.language.account()).await.ok();
         daemon
     }
 

@@ -11,6 +11,7 @@ mod cli;
 mod drivers;
 mod durability;
 mod hosts;
+mod languages;
 mod migration;
 mod plugins;
 mod support;

@@ -8,14 +8,18 @@ mod example;
 mod force;
 mod history;
 mod install;
+mod javascript;
 mod list;
+mod manifest;
 mod new;
+mod python;
 mod remove;
 mod replay;
 mod rollback;
 mod show;
 mod template;
 mod test;
+mod toolchain;
 
 use std::path::PathBuf;
 
@@ -50,6 +54,9 @@ Examples:
 pub(crate) struct FileArgs {
     /// The component
     file: PathBuf,
+
+    #[command(flatten)]
+    cache: component::CacheArgs,
 }
 
 /// Show what a component is and what it can do
@@ -61,6 +68,9 @@ Examples:
 pub(crate) struct InspectArgs {
     /// The component
     file: PathBuf,
+
+    #[command(flatten)]
+    cache: component::CacheArgs,
 }
 
 /// Runs the command.
@@ -69,8 +79,8 @@ pub(crate) fn run(command: PluginCommand, output: &mut Output) -> Result<(), Fai
         PluginCommand::New(args) => new::run(&args, output),
         PluginCommand::Build(args) => build::run(&args, output),
         PluginCommand::Test(args) => test::run(&args),
-        PluginCommand::Check(args) => component::check(&args.file, output),
-        PluginCommand::Inspect(args) => component::inspect(&args.file, output),
+        PluginCommand::Check(args) => component::check(&args.file, &args.cache, output),
+        PluginCommand::Inspect(args) => component::inspect(&args.file, &args.cache, output),
         PluginCommand::Install(args) => install::run(&args, output),
         PluginCommand::List(args) => list::run(&args, output),
         PluginCommand::Show(args) => show::run(&args, output),

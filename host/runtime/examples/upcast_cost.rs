@@ -76,7 +76,7 @@ async fn main() {
 
 async fn bank(options: EngineOptions) -> Engine {
     let runtime = WasmtimeRuntime::new(RuntimeOptions {
-        limits: RuntimeLimits::default(),
+        limits: RuntimeLimits::default().into(),
         compile_cache: None,
         clock: Arc::new(Stopped),
     });

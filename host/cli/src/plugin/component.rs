@@ -1,6 +1,6 @@
 //! Looks at components as a daemon does: checks, compiles and describes them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use annals_core::error::ErrorChain;
@@ -14,6 +14,15 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::text;
 
+/// Where to keep what was compiled
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct CacheArgs {
+    /// Keep compiled components in this folder, so that each is compiled once: those of JavaScript
+    /// and Python take seconds. What lies there is run as it is, so let nobody else write to it
+    #[arg(long, value_name = "DIR", env = "ANNALS_COMPILE_CACHE")]
+    compile_cache: Option<PathBuf>,
+}
+
 /// A component of a plugin.
 #[derive(Debug)]
 pub(crate) struct Component {
@@ -24,9 +33,9 @@ pub(crate) struct Component {
 
 impl Component {
     /// Reads and checks a component.
-    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn load(path: &Path, cache: &CacheArgs) -> Result<Self, Failure> {
         let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
-        let runtime = inspector(&Config::default())?;
+        let runtime = inspector(&Config::default(), cache.compile_cache.as_deref())?;
         let plugin = runtime.load(&bytes).map_err(|error| refused(path, &error))?;
         Ok(Self { bytes, plugin })
     }
@@ -142,8 +151,8 @@ fn joined(messages: &[Message<'_>]) -> String {
 }
 
 /// `annals plugin check`.
-pub(super) fn check(path: &Path, output: &mut Output) -> Result<(), Failure> {
-    let component = Component::load(path)?;
+pub(super) fn check(path: &Path, cache: &CacheArgs, output: &mut Output) -> Result<(), Failure> {
+    let component = Component::load(path, cache)?;
     if output.is_json() {
         return output.json(&component.facts());
     }
@@ -152,8 +161,8 @@ pub(super) fn check(path: &Path, output: &mut Output) -> Result<(), Failure> {
 }
 
 /// `annals plugin inspect`.
-pub(super) fn inspect(path: &Path, output: &mut Output) -> Result<(), Failure> {
-    let component = Component::load(path)?;
+pub(super) fn inspect(path: &Path, cache: &CacheArgs, output: &mut Output) -> Result<(), Failure> {
+    let component = Component::load(path, cache)?;
     if output.is_json() { output.json(&component.facts()) } else { component.print(output) }
 }
 

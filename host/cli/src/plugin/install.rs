@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::changes::{self, Change};
-use super::component::Component;
+use super::component::{CacheArgs, Component};
 use super::example;
 use super::force::ForceArgs;
+use super::manifest::Manifest;
 use crate::args::ServerArgs;
 use crate::client::{ApiPath, Call, Client};
 use crate::failure::Failure;
@@ -39,6 +40,9 @@ pub(crate) struct InstallArgs {
 
     #[command(flatten)]
     server: ServerArgs,
+
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,7 +69,7 @@ struct Message {
 
 /// Runs the command.
 pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure> {
-    let component = Component::load(&component_of(&args.from)?)?;
+    let component = Component::load(&component_of(&args.from)?, &args.cache)?;
     let path = args.force.add_to(ApiPath::new("/v1/plugins").join(component.name()));
     let call = Call::put_component(path, component.bytes);
     let answer = tasks::run_here(async { Client::connect(&args.server).await?.send(call).await })?;
@@ -94,25 +98,10 @@ fn component_of(path: &Path) -> Result<PathBuf, Failure> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    let manifest = path.join("Cargo.toml");
-    let package = package_name(&manifest)?;
-    let component = path.join(format!("{package}.wasm"));
+    let component = Manifest::read(path)?.component(path);
     if component.is_file() {
         return Ok(component);
     }
     Err(Failure::yours(format!("`{}` is not built yet", path.display()))
         .with_hint("build it with `annals plugin build`"))
-}
-
-fn package_name(manifest: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(manifest).map_err(|error| {
-        Failure::file("read", manifest, &error)
-            .with_hint("name a component, or the folder of a plugin")
-    })?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        Failure::yours(format!("`{}` is not TOML: {}", manifest.display(), error.message()))
-    })?;
-    let name = table.get("package").and_then(|package| package.get("name")?.as_str());
-    name.map(str::to_owned)
-        .ok_or_else(|| Failure::yours(format!("`{}` has no package", manifest.display())))
 }

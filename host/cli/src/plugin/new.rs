@@ -1,4 +1,4 @@
-//! `annals plugin new`: writes a crate with rules and tests to begin with.
+//! `annals plugin new`: writes a plugin with rules and tests to begin with.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,22 @@ use annals_core::name::PluginName;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::template;
+use super::manifest::Language;
+use super::template::{self, Templates};
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// Write a plugin to begin with: rules that work, and tests that pass
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The plugin is a Rust crate. The SDK is put into its folder `.annals`, so nothing else is needed but
-Rust itself.
+The plugin is a Rust crate, an npm package or a Python package. The SDK is put into its folder
+`.annals`, so nothing else is needed but the language itself. Projections and upcasters are written
+in Rust; they take events of aggregates in any language.
 
 Examples:
   annals plugin new shop-cart --kind aggregate
+  annals plugin new shop-cart --kind aggregate --lang js
+  annals plugin new shop-cart --kind aggregate --lang python
   annals plugin new cart-contents --kind projection --from-aggregate shop-cart
   annals plugin new old-carts --kind upcaster --from-aggregate shop-cart")]
 pub(crate) struct NewArgs {
@@ -28,6 +32,10 @@ pub(crate) struct NewArgs {
     /// What it is
     #[arg(long)]
     kind: Kind,
+
+    /// What it is written in
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
+    lang: Language,
 
     /// Write it into this folder, which must be new or empty; a folder of its name when absent
     #[arg(long, value_name = "DIR")]
@@ -66,17 +74,22 @@ struct Created<'a> {
     path: &'a Path,
 }
 
-/// Names of types and crates that a plugin uses itself, or that Rust keeps for itself.
-const TAKEN: [&str; 45] = [
+/// Names of types and crates that a plugin uses itself, or that its language keeps for itself.
+const TAKEN: [&str; 55] = [
     "abstract",
+    "add-item",
     "aggregate",
     "alloc",
     "annals-sdk",
+    "annotated",
+    "any",
     "async",
     "await",
     "become",
     "box",
     "break",
+    "check-out",
+    "checked-out",
     "command",
     "const",
     "content",
@@ -93,14 +106,19 @@ const TAKEN: [&str; 45] = [
     "false",
     "final",
     "impl",
+    "item-added",
+    "item-removed",
     "macro",
+    "minimum",
     "new",
+    "none",
     "old",
     "option",
     "override",
     "proc-macro",
     "projection",
     "rejection",
+    "remove-item",
     "result",
     "serde",
     "static",
@@ -122,12 +140,11 @@ pub(super) fn run(args: &NewArgs, output: &mut Output) -> Result<(), Failure> {
     let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(&name));
     must_be_free(&folder)?;
     let (words, type_name) = (name.replace('-', " "), type_name(&name));
-    let (templates, summary) = match args.kind {
-        Kind::Aggregate => (&template::AGGREGATE, format!("Keeps the rules of a {words}")),
-        Kind::Projection => (&template::PROJECTION, format!("What each {aggregate} holds")),
-        Kind::Upcaster => {
-            (&template::UPCASTER, format!("Old events of a {aggregate}, as of today"))
-        }
+    let templates = templates(args.kind, args.lang)?;
+    let summary = match args.kind {
+        Kind::Aggregate => format!("Keeps the rules of a {words}"),
+        Kind::Projection => format!("What each {aggregate} holds"),
+        Kind::Upcaster => format!("Old events of a {aggregate}, as of today"),
     };
     let words = [
         ("name", name.as_str()),
@@ -138,7 +155,7 @@ pub(super) fn run(args: &NewArgs, output: &mut Output) -> Result<(), Failure> {
         ("aggregate", &aggregate),
         ("version", env!("CARGO_PKG_VERSION")),
     ];
-    template::write(&folder, templates, &words)
+    template::write(&folder, args.lang, templates, &words)
         .map_err(|error| Failure::file("write the plugin to", &folder, &error))?;
     let kind = args.kind.as_str();
     if output.is_json() {
@@ -151,6 +168,20 @@ pub(super) fn run(args: &NewArgs, output: &mut Output) -> Result<(), Failure> {
         folder.display()
     ));
     Ok(())
+}
+
+fn templates(kind: Kind, language: Language) -> Result<&'static Templates, Failure> {
+    match (kind, language) {
+        (Kind::Aggregate, Language::Rust) => Ok(template::AGGREGATE),
+        (Kind::Aggregate, Language::Js) => Ok(template::JS_AGGREGATE),
+        (Kind::Aggregate, Language::Python) => Ok(template::PYTHON_AGGREGATE),
+        (Kind::Projection, Language::Rust) => Ok(template::PROJECTION),
+        (Kind::Upcaster, Language::Rust) => Ok(template::UPCASTER),
+        (Kind::Projection | Kind::Upcaster, _) => {
+            Err(Failure::yours(format!("{}s are written in Rust", kind.as_str()))
+                .with_hint("leave out `--lang`: it takes events of aggregates in any language"))
+        }
+    }
 }
 
 fn name(text: &str) -> Result<String, Failure> {

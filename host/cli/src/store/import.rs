@@ -136,7 +136,7 @@ impl ImportArgs {
         let stores = stores.ok_or_else(|| Failure::ours("the store was not made"))?;
         if let Some(folder) = &self.plugins {
             let count = take_plugins(&stores, folder).await?;
-            output.note(format!("took {count} plugins along"));
+            output.note(format!("took {} along", counted(count, "plugin")));
         }
         let mut reporter = Reporter::new(output);
         let mut transfer = Transfer::new(bytes_total);
@@ -167,7 +167,7 @@ impl ImportArgs {
 }
 
 /// Keeps every component of a folder, by its content.
-async fn take_plugins(stores: &OpenStores, folder: &Path) -> Result<usize, Failure> {
+async fn take_plugins(stores: &OpenStores, folder: &Path) -> Result<u64, Failure> {
     let unread = |error: std::io::Error| Failure::file("read", folder, &error);
     let mut count = 0;
     let mut entries = tokio::fs::read_dir(folder).await.map_err(unread)?;

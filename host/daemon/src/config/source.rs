@@ -17,7 +17,8 @@ pub const CONFIG_FILE: &str = "annals.toml";
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Variables that begin like ours and are not settings of the daemon.
-const OTHER_VARIABLES: [&str; 3] = ["ANNALS_CONFIG", "ANNALS_SERVER", NO_COLOR];
+const OTHER_VARIABLES: [&str; 5] =
+    ["ANNALS_COMPILE_CACHE", "ANNALS_CONFIG", "ANNALS_SERVER", "ANNALS_TOOLCHAIN", NO_COLOR];
 
 /// What a name must have in common with another to be suggested, 0 to 1.
 const NEAREST_MIN: f64 = 0.6;
