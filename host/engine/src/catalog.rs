@@ -193,12 +193,12 @@ impl Catalog {
         let mut active = self.aggregates.write().unwrap_or_else(PoisonError::into_inner);
         let upcasts = self.upcasts.set(name, plugin);
         for aggregate in active.values_mut() {
-            if upcasts.tag(&aggregate.events) != aggregate.upcasts_tag {
-                let plugin = Arc::clone(&aggregate.plugin);
-                let upcasts = Arc::clone(&upcasts);
-                let renewed = ActiveAggregate::new(plugin, upcasts, generation, Vec::new());
-                *aggregate = Arc::new(renewed);
-            }
+            let is_same = upcasts.tag(&aggregate.events) == aggregate.upcasts_tag;
+            // All get the set, so that what is not read is told alike whatever came first.
+            let generation = if is_same { aggregate.generation } else { generation };
+            let (plugin, upcasts) = (Arc::clone(&aggregate.plugin), Arc::clone(&upcasts));
+            let renewed = ActiveAggregate::new(plugin, upcasts, generation, Vec::new());
+            *aggregate = Arc::new(renewed);
         }
         drop(active);
         self.changes.send_replace(());

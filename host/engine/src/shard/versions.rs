@@ -59,7 +59,9 @@ impl ShardState {
         let name = &active.description.name;
         let known = self.versions.borrow().newest.get(name).map(Arc::clone);
         match known {
-            Some(known) if known.generation >= active.generation => return known,
+            Some(known) if known.generation > active.generation => return known,
+            // The same version, perhaps with upcasters that lead to none of its events.
+            Some(known) if known.generation == active.generation => return active,
             Some(_) => {}
             None => match self.context.catalog.get(name) {
                 // It was removed after the job was sent: the job still runs, and leaves nothing here.
