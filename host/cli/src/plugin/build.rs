@@ -22,8 +22,8 @@ What compilers say goes to standard error.
   package.json    JavaScript; needs node and npm. `main` is the module that exports the aggregate
   pyproject.toml  Python; needs python3 and pip. `[tool.annals]` names the aggregate and the SDK
 
-JavaScript and Python need componentize-js or componentize-py as well. The first build installs it in
-the plugin's folder: that takes the network and up to 250 MB.
+JavaScript and Python need componentize-js or componentize-py as well. The first build installs it
+in the plugin's folder: that takes the network and up to 250 MB.
 
 Examples:
   annals plugin build
