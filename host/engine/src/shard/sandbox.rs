@@ -119,7 +119,7 @@ impl ShardState {
             self.sandboxes_count.set(number);
             let sandbox = Sandbox {
                 guest: active.plugin.aggregate()?,
-                residents: LruCache::new(self.context.options.residents_max),
+                residents: LruCache::new(self.context.options.residents_max(name)),
                 active: Arc::clone(active),
                 number,
                 history: History::starting_at(Revision::FIRST),
