@@ -36,6 +36,6 @@ pub mod view;
 
 pub use actor::Placement;
 pub use engine::{Engine, Ports, StartError};
-pub use options::EngineOptions;
+pub use options::{EngineOptions, PluginOptions};
 pub use replay::replay;
 pub use shard::{QuarantinedStream, QuarantinedStreams};

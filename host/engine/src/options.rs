@@ -1,9 +1,11 @@
 //! What can be set about the engine, and its limits.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use annals_core::name::PluginName;
 use annals_core::port::FailureSink;
 
 use crate::actor::Placement;
@@ -41,6 +43,8 @@ pub struct EngineOptions {
     pub quarantine_wait_max: Duration,
     /// Most streams that are known to have failed; the least recently used are forgotten first.
     pub quarantined_streams_max: NonZeroUsize,
+    /// What single plugins may do in place of what all may.
+    pub plugins: BTreeMap<PluginName, PluginOptions>,
     /// Most events given to a projection at once; those that upcasters made of one stored event are
     /// never parted.
     pub batch_events_max: usize,
@@ -83,6 +87,35 @@ pub struct EngineOptions {
     pub placement: Placement,
 }
 
+/// What one plugin may do, each as in [`EngineOptions`]; `None`: as all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PluginOptions {
+    /// Most entities kept in memory per shard.
+    pub residents_max: Option<NonZeroUsize>,
+    /// Most events a decision may hold.
+    pub decision_events_max: Option<NonZeroUsize>,
+    /// Most writes it may answer a batch with.
+    pub batch_writes_max: Option<NonZeroUsize>,
+}
+
+impl EngineOptions {
+    fn of(&self, plugin: &PluginName) -> PluginOptions {
+        self.plugins.get(plugin).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn residents_max(&self, plugin: &PluginName) -> NonZeroUsize {
+        self.of(plugin).residents_max.unwrap_or(self.residents_max)
+    }
+
+    pub(crate) fn decision_events_max(&self, plugin: &PluginName) -> usize {
+        self.of(plugin).decision_events_max.map_or(self.decision_events_max, NonZeroUsize::get)
+    }
+
+    pub(crate) fn batch_writes_max(&self, plugin: &PluginName) -> usize {
+        self.of(plugin).batch_writes_max.map_or(self.batch_writes_max, NonZeroUsize::get)
+    }
+}
+
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
@@ -100,6 +133,7 @@ impl Default for EngineOptions {
             quarantine_wait: Duration::from_secs(1),
             quarantine_wait_max: Duration::from_mins(5),
             quarantined_streams_max: NonZeroUsize::MIN.saturating_add(9_999),
+            plugins: BTreeMap::new(),
             batch_events_max: 2_000,
             batch_bytes_max: 4 << 20,
             batch_writes_max: 10_000,

@@ -1,5 +1,6 @@
 //! The command pipeline: deciding, refusing, checking what guests say.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use annals_core::command::Outcome;
@@ -10,6 +11,7 @@ use annals_core::name::CommandName;
 use annals_core::place::{ActualRevision, ExpectedRevision, Revision};
 use annals_core::port::guest::GuestFailure;
 use annals_core::stream::StreamId;
+use annals_engine::PluginOptions;
 use annals_engine::command::{CommandError, Verdict};
 use annals_engine::state::StateError;
 
@@ -167,6 +169,29 @@ fn what_a_guest_says_is_checked_before_it_is_recorded() {
         }
         let thousand = engine.execute(request("a", "add-many", r#"{"amount":1000}"#)).await;
         assert_eq!(thousand.unwrap().revision, Revision::new(999).into());
+    });
+}
+
+#[test]
+fn a_plugin_may_decide_more_or_fewer_events_than_others() {
+    // Guards limits of single plugins: that of its name holds for a plugin, the general one for others.
+    run(async {
+        let mut world = World::new();
+        let two = PluginOptions { decision_events_max: NonZeroUsize::new(2), ..Default::default() };
+        world.options.plugins.insert(name("tally"), two);
+        let engine = world.start_with_tally().await;
+        let add_many = |count: u32| {
+            let data = format!(r#"{{"amount":{count}}}"#);
+            let engine = &engine;
+            async move { engine.execute(request("a", "add-many", &data)).await }
+        };
+        assert!(add_many(2).await.is_ok());
+        let CommandError::Plugin(failure) = add_many(3).await.unwrap_err() else { panic!() };
+        assert_eq!(
+            failure.summary(),
+            "reached a limit in `decide`: 3 events in one decision, at most 2 are allowed \
+             (decision_events_max)"
+        );
     });
 }
 

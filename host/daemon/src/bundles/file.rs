@@ -133,6 +133,9 @@ impl File {
             table.get("value").cloned()
         };
         let limits = limits.entries().into_iter();
+        let own = config.plugins.options().get(&bundle.plugin).copied().unwrap_or_default();
+        let events_max = own.decision_events_max.unwrap_or(config.engine.decision_events_max);
+        let writes_max = own.batch_writes_max.unwrap_or(config.projections.batch_writes_max);
         Self {
             format: FORMAT,
             plugin: bundle.plugin.clone(),
@@ -145,8 +148,8 @@ impl File {
             limits: limits
                 .filter_map(|entry| Some((entry.key.to_owned(), value(&entry.toml)?)))
                 .collect(),
-            decision_events_max: config.engine.decision_events_max.get(),
-            batch_writes_max: config.projections.batch_writes_max.get(),
+            decision_events_max: events_max.get(),
+            batch_writes_max: writes_max.get(),
             work: Work::new(&bundle.work),
         }
     }

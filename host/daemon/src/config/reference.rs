@@ -33,8 +33,9 @@ pub fn reference() -> String {
 const PLUGINS: &str = "
 ## `[plugins.NAME]`
 
-What the plugin `NAME` may use, where that is not what `[limits]` says: each key of `[limits]` can be set
-here for one plugin, and no other key. There are no variables for these areas.
+What the plugin `NAME` may use, where that is not what holds for all: each key of `[limits]`, and
+`residents_max`, `decision_events_max` and `batch_writes_max`, can be set here for one plugin, and no other
+key. There are no variables for these areas.
 
 ```toml
 [plugins.shop-cart]

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use annals_core::name::{InvalidName, PluginName};
 
-use super::area::Area as _;
 use super::environment::{Environment, NO_COLOR};
 use super::{BadValue, Config, PluginAreas, variable};
 
@@ -224,9 +223,8 @@ impl Config {
                     return Err(ConfigError::Value { origin: origin.clone(), key: path, cause });
                 }
                 None => {
-                    let keys = self.limits.entries().into_iter().map(|entry| entry.key);
-                    let known = keys.map(|key| format!("{area}.{key}"));
-                    let nearest = nearest(&path, known);
+                    let keys = PluginAreas::keys().into_iter();
+                    let nearest = nearest(&path, keys.map(|key| format!("{area}.{key}")));
                     let origin = origin.clone();
                     return Err(ConfigError::UnknownKey { origin, key: path, nearest });
                 }

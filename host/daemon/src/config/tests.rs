@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use annals_engine::{EngineOptions, PluginOptions};
+
 use super::*;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -77,7 +79,8 @@ fn a_plugin_may_have_limits_of_its_own() {
     // on, and what is printed is read as itself.
     let text = "[limits]\ndecide_fuel_max = 5\nmemory_bytes_max = \"1MiB\"\n\
                 [plugins.shop-cart]\nmemory_bytes_max = \"2MiB\"\nlog_lines_per_second_max = 0\n\
-                compile_wait_max = \"2s\"\n";
+                compile_wait_max = \"2s\"\n\
+                residents_max = 7\n";
     let config = load(text).unwrap().config;
     let mut expected = config.limits.clone();
     expected.memory_bytes_max = ByteCount::new(2 << 20);
@@ -92,6 +95,10 @@ fn a_plugin_may_have_limits_of_its_own() {
     let memory = |name: &str| in_force.of(&name.parse().unwrap()).memory_bytes_max;
     assert_eq!((memory("shop-cart"), memory("account")), (2 << 20, 1 << 20));
     assert_eq!(in_force.of_nameless().memory_bytes_max, 2 << 20);
+    let own = PluginOptions { residents_max: NonZeroUsize::new(7), ..PluginOptions::default() };
+    let options = crate::options::engine(&config);
+    assert_eq!(options.plugins, [("shop-cart".parse().unwrap(), own)].into());
+    assert_eq!(options.residents_max, EngineOptions::default().residents_max);
 }
 
 #[test]

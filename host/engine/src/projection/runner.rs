@@ -342,7 +342,8 @@ impl Runner {
         let options = &self.ports.options;
         let filled = self.projector.fill(events, self.size.events(), options.batch_bytes_max)?;
         self.taken = filled.taken;
-        let mut writes = self.projector.project(&filled, events, options.batch_writes_max)?;
+        let writes_max = options.batch_writes_max(&self.projector.description.name);
+        let mut writes = self.projector.project(&filled, events, writes_max)?;
         let Some(place) = self.feeds.place(index) else { return Ok(events.len()) };
         let (partition, saved) = (place.partition, place.saved.as_ref());
         let last = events.get(..filled.taken).and_then(<[_]>::last);

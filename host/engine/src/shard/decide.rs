@@ -242,7 +242,7 @@ impl ShardState {
         resident: Resident,
     ) -> Result<(Outcome, CheckedDecision), CommandError> {
         let active = command.active;
-        let events_max = self.context.options.decision_events_max;
+        let events_max = self.context.options.decision_events_max(&active.description.name);
         let decided = self.with_sandbox(active, |sandbox| {
             let data = &command.request.data;
             let index = command.command_index;

@@ -99,7 +99,7 @@ impl ShardState {
                 self.sandboxes_count.set(number);
                 place.insert(Sandbox {
                     guest: active.guest()?,
-                    residents: LruCache::new(self.context.options.residents_max),
+                    residents: LruCache::new(self.context.options.residents_max(name)),
                     active: Arc::clone(active),
                     number,
                     history: History::starting_at(Revision::FIRST),
