@@ -1,7 +1,8 @@
 //! A client of the HTTP API: one connection, requests one after another, problems as failures.
 
+mod lines;
 mod path;
-mod problem;
+pub(crate) mod problem;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::task::JoinHandle;
 use crate::args::ServerArgs;
 use crate::failure::Failure;
 
+pub(crate) use lines::Lines;
 pub(crate) use path::ApiPath;
 
 /// Longest wait for a connection.
@@ -67,6 +69,11 @@ impl Call {
     pub(crate) fn put_component(path: ApiPath, body: impl Into<Bytes>) -> Self {
         let wasm = (header::CONTENT_TYPE.as_str(), "application/wasm".to_owned());
         Self { method: Method::PUT, path, headers: vec![wasm], body: body.into() }
+    }
+
+    /// Sends a component to be looked at.
+    pub(crate) fn post_component(path: ApiPath, body: impl Into<Bytes>) -> Self {
+        Self { method: Method::POST, ..Self::put_component(path, body) }
     }
 
     /// Adds a header, when there is something to say.

@@ -1,4 +1,4 @@
-//! `annals plugin`: writes, builds, looks at, tests, installs and lists plugins.
+//! `annals plugin`: writes, builds, looks at, tests, verifies, installs and lists plugins.
 
 mod build;
 mod component;
@@ -8,6 +8,7 @@ mod list;
 mod new;
 mod template;
 mod test;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ pub(crate) enum PluginCommand {
     Test(test::TestArgs),
     Check(FileArgs),
     Inspect(InspectArgs),
+    Verify(verify::VerifyArgs),
     Install(install::InstallArgs),
     List(list::ListArgs),
 }
@@ -58,6 +60,7 @@ pub(crate) fn run(command: PluginCommand, output: &mut Output) -> Result<(), Fai
         PluginCommand::Test(args) => test::run(&args),
         PluginCommand::Check(args) => component::check(&args.file, output),
         PluginCommand::Inspect(args) => component::inspect(&args.file, output),
+        PluginCommand::Verify(args) => verify::run(&args, output),
         PluginCommand::Install(args) => install::run(&args, output),
         PluginCommand::List(args) => list::run(&args, output),
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::component::Component;
-use super::example;
+use super::{example, verify};
 use crate::args::ServerArgs;
 use crate::client::{ApiPath, Call, Client};
 use crate::failure::Failure;
@@ -17,16 +17,21 @@ use crate::tasks;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The plugin is active at once. Over an older version it takes over between two commands, and nobody is
-refused meanwhile. Installing the same component again changes nothing.
+refused meanwhile. Installing the same component again changes nothing. With `--verify` it is first
+compared with the history, as `annals plugin verify` does.
 
 Examples:
   annals plugin install
   annals plugin install shop-cart
+  annals plugin install shop-cart --verify
   annals plugin install shop-cart/shop-cart.wasm --server http://127.0.0.1:7071")]
 pub(crate) struct InstallArgs {
     /// The component, or the folder of the plugin that was built
     #[arg(value_name = "FILE|DIR", default_value = ".")]
     from: PathBuf,
+
+    #[command(flatten)]
+    verify: verify::VerifyFirstArgs,
 
     #[command(flatten)]
     server: ServerArgs,
@@ -56,6 +61,7 @@ struct Message {
 /// Runs the command.
 pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure> {
     let component = Component::load(&component_of(&args.from)?)?;
+    verify::before_install(&args.verify, &component, &args.server, output)?;
     let path = ApiPath::new("/v1/plugins").join(component.name());
     let call = Call::put_component(path, component.bytes);
     let answer = tasks::run_here(async { Client::connect(&args.server).await?.send(call).await })?;
@@ -79,7 +85,7 @@ pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure
 }
 
 /// The component at a path: the file itself, or the one that was built in a plugin's folder.
-fn component_of(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn component_of(path: &Path) -> Result<PathBuf, Failure> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
