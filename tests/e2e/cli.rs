@@ -10,6 +10,7 @@ mod serve;
 mod store;
 mod store_tools;
 mod tables;
+mod verify;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -156,7 +156,7 @@ async fn what_fails_on_the_way_is_the_last_line() {
     let response = host.respond(begun).await;
     host.lifecycle.stop();
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    let last = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).last().unwrap();
+    let last = body.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap();
     let last: Value = serde_json::from_slice(last).unwrap();
     assert_eq!(last["problem"]["code"], "stopping");
 }

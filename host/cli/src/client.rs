@@ -1,7 +1,8 @@
 //! A client of the HTTP API: one connection, requests one after another, problems as failures.
 
+mod lines;
 mod path;
-mod problem;
+pub(crate) mod problem;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::task::JoinHandle;
 use crate::args::ServerArgs;
 use crate::failure::Failure;
 
+pub(crate) use lines::Lines;
 pub(crate) use path::ApiPath;
 
 /// Longest wait for a connection.
@@ -72,6 +74,11 @@ impl Call {
     /// Removes something.
     pub(crate) fn delete(path: ApiPath) -> Self {
         Self { method: Method::DELETE, path, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// Sends a component to be looked at.
+    pub(crate) fn post_component(path: ApiPath, body: impl Into<Bytes>) -> Self {
+        Self { method: Method::POST, ..Self::put_component(path, body) }
     }
 
     /// Adds a header, when there is something to say.

@@ -1,5 +1,5 @@
-//! `annals plugin`: writes, builds, looks at and tests plugins, repeats their failures, and looks after
-//! those of a daemon.
+//! `annals plugin`: writes, builds, looks at, tests and verifies plugins, repeats their failures, and looks
+//! after those of a daemon.
 
 mod build;
 mod changes;
@@ -20,6 +20,7 @@ mod show;
 mod template;
 mod test;
 mod toolchain;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -34,6 +35,7 @@ pub(crate) enum PluginCommand {
     Test(test::TestArgs),
     Check(FileArgs),
     Inspect(InspectArgs),
+    Verify(verify::VerifyArgs),
     Install(install::InstallArgs),
     List(list::ListArgs),
     Show(show::ShowArgs),
@@ -81,6 +83,7 @@ pub(crate) fn run(command: PluginCommand, output: &mut Output) -> Result<(), Fai
         PluginCommand::Test(args) => test::run(&args),
         PluginCommand::Check(args) => component::check(&args.file, &args.cache, output),
         PluginCommand::Inspect(args) => component::inspect(&args.file, &args.cache, output),
+        PluginCommand::Verify(args) => verify::run(&args, output),
         PluginCommand::Install(args) => install::run(&args, output),
         PluginCommand::List(args) => list::run(&args, output),
         PluginCommand::Show(args) => show::run(&args, output),

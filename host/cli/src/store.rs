@@ -14,7 +14,7 @@ mod delete;
 mod describe;
 mod export;
 mod import;
-mod progress;
+pub(crate) mod progress;
 mod rename_event;
 mod repair;
 mod replace_event;

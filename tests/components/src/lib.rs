@@ -39,6 +39,14 @@ pub fn account_build(number: u8) -> Vec<u8> {
     [account(), &section].concat()
 }
 
+/// The next version of [`account`]: it refuses deposits of more than 1 000 cents, and has forgotten the
+/// events of transfers and of closed accounts.
+#[must_use]
+pub fn capped_account() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("tests/components/capped-account"))
+}
+
 /// The bank's projection `account-balances`, with its query `richest-accounts`.
 #[must_use]
 pub fn account_balances() -> &'static [u8] {

@@ -14,7 +14,7 @@ pub(crate) enum VerifyLine {
     /// How far it is.
     Progress(VerifyProgressLine),
     /// The last line: what the history says.
-    Verdict(VerifyVerdictLine),
+    Verdict(Box<VerifyVerdictLine>),
     /// The last line: why there is no verdict.
     Problem(VerifyProblemLine),
 }

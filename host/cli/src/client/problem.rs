@@ -26,7 +26,7 @@ struct Rejection {
 }
 
 /// What an answer that is no success means.
-pub(super) fn failure(status: StatusCode, body: &[u8]) -> Failure {
+pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Failure {
     let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
         let body: String = String::from_utf8_lossy(body).chars().take(BODY_CHARS_MAX).collect();
         return Failure::ours(format!("the daemon answered {status}: {body}"));

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::changes::{self, Change};
 use super::component::{CacheArgs, Component};
-use super::example;
 use super::force::ForceArgs;
 use super::manifest::Manifest;
+use super::{example, verify};
 use crate::args::ServerArgs;
 use crate::client::{ApiPath, Call, Client};
 use crate::failure::Failure;
@@ -20,7 +20,8 @@ use crate::tasks;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The plugin is active at once. Over an older version it takes over between two commands, and nobody is
-refused meanwhile. Installing the same component again changes nothing.
+refused meanwhile. Installing the same component again changes nothing. With `--verify` it is first
+compared with the history, as `annals plugin verify` does.
 
 A version that does not read all that is recorded is refused, unless you force it with a reason, which
 `annals plugin history` shows. Commands and events that changed are listed.
@@ -28,6 +29,7 @@ A version that does not read all that is recorded is refused, unless you force i
 Examples:
   annals plugin install
   annals plugin install shop-cart
+  annals plugin install shop-cart --verify
   annals plugin install shop-cart/shop-cart.wasm --server http://127.0.0.1:7071
   annals plugin install shop-cart --force --reason 'the carts of the trial are of no use'")]
 pub(crate) struct InstallArgs {
@@ -37,6 +39,9 @@ pub(crate) struct InstallArgs {
 
     #[command(flatten)]
     force: ForceArgs,
+
+    #[command(flatten)]
+    verify: verify::VerifyFirstArgs,
 
     #[command(flatten)]
     server: ServerArgs,
@@ -70,6 +75,7 @@ struct Message {
 /// Runs the command.
 pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure> {
     let component = Component::load(&component_of(&args.from)?, &args.cache)?;
+    verify::before_install(&args.verify, &component, &args.server, output)?;
     let path = args.force.add_to(ApiPath::new("/v1/plugins").join(component.name()));
     let call = Call::put_component(path, component.bytes);
     let answer = tasks::run_here(async { Client::connect(&args.server).await?.send(call).await })?;
@@ -94,7 +100,7 @@ pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure
 }
 
 /// The component at a path: the file itself, or the one that was built in a plugin's folder.
-fn component_of(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn component_of(path: &Path) -> Result<PathBuf, Failure> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }

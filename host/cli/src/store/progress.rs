@@ -20,7 +20,7 @@ const BAR_STEPS: u64 = 20;
 
 /// Shows how far it is.
 #[derive(Debug)]
-pub(super) struct Reporter<'a> {
+pub(crate) struct Reporter<'a> {
     output: &'a mut Output,
     is_seen: bool,
     said_at: Instant,
@@ -28,7 +28,7 @@ pub(super) struct Reporter<'a> {
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn new(output: &'a mut Output) -> Self {
+    pub(crate) fn new(output: &'a mut Output) -> Self {
         let is_seen = std::io::stderr().is_terminal();
         Self { output, is_seen, said_at: Instant::now(), is_shown: false }
     }
@@ -39,7 +39,7 @@ impl<'a> Reporter<'a> {
     }
 
     /// Shows it, if somebody looks and the last time is long ago.
-    pub(super) fn tell(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn tell(&mut self, line: impl FnOnce() -> String) {
         if self.is_seen && self.said_at.elapsed() >= EVERY {
             self.said_at = Instant::now();
             self.is_shown = true;
@@ -112,7 +112,7 @@ pub(super) fn of_files(verb: &str, progress: maintenance::Progress<'_>) -> Strin
 }
 
 /// A bar and a percentage, when there is a total.
-fn bar(done: u64, total: u64) -> String {
+pub(crate) fn bar(done: u64, total: u64) -> String {
     let part = |of: u64| done.saturating_mul(of).checked_div(total).map(|part| part.min(of));
     let (Some(steps), Some(percent)) = (part(BAR_STEPS), part(100)) else {
         return String::new();

@@ -1,0 +1,148 @@
+//! `annals plugin verify` and `annals plugin install --verify`, with real components.
+
+use serde_json::{Value, json};
+
+use super::{Talk, said};
+use crate::support::{annals, at, run};
+
+/// A bank with ten accounts: three deposits of 100 cents each, one more of 5 000 on the first two, and
+/// a withdrawal that was rejected.
+async fn bank() -> Talk {
+    let talk = Talk::with_bank();
+    for number in 0..10 {
+        let account = format!("a{number}");
+        let account = |command, data: Value| {
+            let (daemon, id) = (&talk.daemon, account.clone());
+            async move { daemon.account(&id, command, &data.to_string()).await }
+        };
+        account("open-account", json!({"owner": "Ada", "initial_cents": 10})).await.ok();
+        for _ in 0..3 {
+            account("deposit-funds", json!({"cents": 100})).await.ok();
+        }
+        if number < 2 {
+            account("deposit-funds", json!({"cents": 5_000})).await.ok();
+        }
+        assert_eq!(account("withdraw-funds", json!({"cents": 90_000})).await.status, 422);
+    }
+    let capped = talk.folder.path().join("capped.wasm");
+    std::fs::write(capped, annals_components::capped_account()).unwrap();
+    talk
+}
+
+#[test]
+fn a_new_limit_shows_as_drift_and_is_installed_only_when_it_is_accepted() {
+    // Guards the whole path: the same component is identical, a changed one drifts, with examples as
+    // text and JSON, the exit code tells, and `install --verify` refuses it.
+    run(async {
+        let talk = bank().await;
+        let same = talk.say(&["plugin", "verify", "account.wasm"]);
+        let text = "account 0.1.0 beside 0.1.0: identical\n  streams   10 with 42 events\n  \
+                    commands  52 decided again, 0 otherwise\n  states    10 compared, 0 differ\n";
+        assert_eq!((same.code, same.stdout.as_str(), same.stderr.as_str()), (Some(0), text, ""));
+
+        let drift = talk.say(&["plugin", "verify", "capped.wasm"]);
+        assert_eq!(drift.code, Some(1));
+        let expected = "account 0.2.0 beside 0.1.0: drift\n  streams   10 with 42 events\n  \
+                        commands  52 decided again, 2 otherwise\n  states    10 compared, 0 differ\n\n\
+                        deposit-funds  2 of 32  2 outcome\n\n\
+                        account/a0 after revision 3: deposit-funds ";
+        assert!(drift.stdout.starts_with(expected), "{}", drift.stdout);
+        let difference = "\n  /outcome: \"accepted\" became \"rejected\"\n";
+        assert_eq!(drift.stdout.matches(difference).count(), 2, "{}", drift.stdout);
+        let error = "error: `account` 0.2.0 does not decide as it was recorded\n\nhint: when that is what \
+                     you want, install it: what was recorded stays as it is\n";
+        assert_eq!(drift.stderr, error);
+        let json = talk.say(&["plugin", "verify", "capped.wasm", "--output", "json"]);
+        let json: Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!(
+            (at(&json, "/verdict"), at(&json, "/commands/outcome_count")),
+            (&json!("drift"), &json!(2))
+        );
+        let sample = talk.say(&["plugin", "verify", "account.wasm", "--sample", "4"]).ok();
+        assert!(sample.contains("streams   4 with "), "{sample}");
+        assert!(sample.contains(", a sample\n"), "{sample}");
+
+        let refused = talk.say(&["plugin", "install", "capped.wasm", "--verify"]).failed(1);
+        assert!(refused.contains("account 0.2.0 beside 0.1.0: drift"), "{refused}");
+        assert!(refused.ends_with(error), "{refused}");
+        talk.say(&["plugin", "install", "capped.wasm", "--accept-drift"]).failed(1);
+        let version =
+            async || at(&talk.daemon.get("/v1/plugins/account").await.ok(), "/version").clone();
+        assert_eq!(version().await, "0.1.0");
+        // What is missing is not to be accepted as drift.
+        talk.daemon
+            .account("gone", "open-account", r#"{"owner":"Bob","initial_cents":0}"#)
+            .await
+            .ok();
+        talk.daemon.account("gone", "close-account", "{}").await.ok();
+        let accepted = ["plugin", "install", "capped.wasm", "--verify", "--accept-drift"];
+        let broken = talk.say(&accepted).failed(1);
+        assert!(
+            broken.contains("`account-closed` of schema version 1 is not read: 1\n"),
+            "{broken}"
+        );
+        assert!(broken.contains("account/gone is not folded after revision 0\n"), "{broken}");
+        assert!(broken.contains("error: `account` 0.2.0 cannot fold its history"), "{broken}");
+        assert_eq!(version().await, "0.1.0");
+
+        let fresh = Talk::with_nothing();
+        let from = talk.folder.path();
+        let install = |name: &str| {
+            fresh.say(&["plugin", "install", &from.join(name).display().to_string(), "--verify"])
+        };
+        let first = install("account.wasm");
+        assert_eq!(
+            (first.code, first.stdout.as_str()),
+            (Some(0), "installed the aggregate `account` 0.1.0\n")
+        );
+        assert!(
+            first.stderr.contains("`account` has no active version: there is nothing to verify\n")
+        );
+        let view = install("account-balances.wasm");
+        assert!(
+            view.stderr.contains("decides nothing: there is nothing to verify\n"),
+            "{}",
+            view.stderr
+        );
+        let big = r#"{"owner":"Ada","initial_cents":9}"#;
+        fresh.daemon.account("a1", "open-account", big).await.ok();
+        fresh.daemon.account("a1", "deposit-funds", r#"{"cents":2000}"#).await.ok();
+        let capped = from.join("capped.wasm").display().to_string();
+        let done = fresh.say(&["plugin", "install", &capped, "--verify", "--accept-drift"]);
+        assert_eq!(
+            (done.code, done.stdout.as_str()),
+            (Some(0), "upgraded the aggregate `account` 0.2.0\n")
+        );
+        let refused = fresh.daemon.account("a1", "deposit-funds", r#"{"cents":2000}"#).await;
+        assert_eq!(refused.status, 422);
+    });
+}
+
+#[test]
+fn commands_are_accepted_while_a_version_is_verified() {
+    // Guards serving: a client deposits all the time while the history is folded, and none of its
+    // commands fails.
+    run(async {
+        let talk = bank().await;
+        for number in 10..200 {
+            let open = r#"{"owner":"Eve","initial_cents":1}"#;
+            talk.daemon.account(&format!("a{number}"), "open-account", open).await.ok();
+        }
+        let (server, folder) = (talk.daemon.url().to_owned(), talk.folder.path().to_owned());
+        let verifying = tokio::task::spawn_blocking(move || {
+            let verify = || {
+                let mut command = annals();
+                command.args(["plugin", "verify", "account.wasm", "--output", "json"]);
+                said(command.current_dir(&folder).env("ANNALS_SERVER", &server)).json()
+            };
+            [(); 3].map(|()| at(&verify(), "/verdict").clone())
+        });
+        let mut deposits = 0;
+        while !verifying.is_finished() {
+            talk.daemon.account("a0", "deposit-funds", r#"{"cents":1}"#).await.ok();
+            deposits += 1;
+        }
+        assert_eq!(verifying.await.unwrap(), ["identical", "identical", "identical"]);
+        assert!(deposits > 0);
+    });
+}
