@@ -42,15 +42,15 @@ fn a_watched_folder_is_installed_from_whenever_it_changes() {
         });
         logged(&log, &["component installed", "my-account.wasm", "Installed"]).await;
         daemon.account("a1", "open-account", r#"{"owner":"Ada","initial_cents":5}"#).await.ok();
-        std::fs::write(&file, &account_build(2)).unwrap();
+        std::fs::write(&file, account_build(2)).unwrap();
         logged(&log, &["component installed", "my-account.wasm", "Upgraded"]).await;
         daemon.account("a1", "deposit-funds", r#"{"cents":1}"#).await.ok();
-        std::fs::write(&plugins.join("broken.wasm"), &account()[..1_000]).unwrap();
-        std::fs::write(&plugins.join("notes.txt"), b"no component").unwrap();
+        std::fs::write(plugins.join("broken.wasm"), &account()[..1_000]).unwrap();
+        std::fs::write(plugins.join("notes.txt"), b"no component").unwrap();
         logged(&log, &["component cannot be installed", "broken.wasm"]).await;
         std::fs::remove_file(&file).unwrap();
         // Further looks: the broken file is told once, the one that is gone changes nothing.
-        std::fs::write(&plugins.join("third.wasm"), &account_build(3)).unwrap();
+        std::fs::write(plugins.join("third.wasm"), account_build(3)).unwrap();
         logged(&log, &["component installed", "third.wasm", "Upgraded"]).await;
         let text = std::fs::read_to_string(&log).unwrap();
         assert_eq!(text.matches("broken.wasm").count(), 1, "{text}");
