@@ -26,7 +26,7 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         snapshot_every_events: engine.snapshot_every_events.get(),
         snapshots_in_flight_max: engine.snapshots_in_flight_max.get(),
         decision_events_max: engine.decision_events_max.get(),
-        plugins: config.plugins.options(),
+        plugins: config.limits_of_plugins.options(),
         quarantine_after_failures: engine.quarantine_after_failures,
         quarantine_wait: engine.quarantine_wait,
         quarantine_wait_max: engine.quarantine_wait_max,

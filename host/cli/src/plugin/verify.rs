@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::component::Component;
+use super::component::{CacheArgs, Component};
 use super::install::component_of;
 use crate::args::ServerArgs;
 use crate::client::{ApiPath, Call, Client, Lines, problem};
@@ -45,6 +45,9 @@ pub(crate) struct VerifyArgs {
 
     #[command(flatten)]
     sample: SampleArgs,
+
+    #[command(flatten)]
+    cache: CacheArgs,
 
     #[command(flatten)]
     server: ServerArgs,
@@ -94,7 +97,7 @@ struct Progress {
 
 /// Runs the command.
 pub(super) fn run(args: &VerifyArgs, output: &mut Output) -> Result<(), Failure> {
-    let component = Component::load(&component_of(&args.from)?)?;
+    let component = Component::load(&component_of(&args.from)?, &args.cache)?;
     let json = verify(&args.server, &component, args.sample.sample, output)?;
     let verdict = parse(&json)?;
     if output.is_json() {

@@ -133,7 +133,8 @@ impl File {
             table.get("value").cloned()
         };
         let limits = limits.entries().into_iter();
-        let own = config.plugins.options().get(&bundle.plugin).copied().unwrap_or_default();
+        let own =
+            config.limits_of_plugins.options().get(&bundle.plugin).copied().unwrap_or_default();
         let events_max = own.decision_events_max.unwrap_or(config.engine.decision_events_max);
         let writes_max = own.batch_writes_max.unwrap_or(config.projections.batch_writes_max);
         Self {
