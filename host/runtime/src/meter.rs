@@ -11,7 +11,7 @@ use annals_core::time::Clock;
 use annals_core::usage::{HandlerUsage, PluginUsage};
 
 /// The functions that are told apart; `other` is whatever is not among them.
-const HANDLERS: [&str; 11] = [
+const HANDLERS: [&str; 12] = [
     "instantiate",
     "describe",
     "constructor",
@@ -22,6 +22,7 @@ const HANDLERS: [&str; 11] = [
     "destructor",
     "project",
     "answer",
+    "upcast",
     OTHER,
 ];
 
