@@ -1,3 +1,5 @@
+//! What the comparison of schemas must say, keyword by keyword.
+
 use serde_json::{Value, json};
 
 use super::differences;
