@@ -30,7 +30,7 @@ async fn bank() -> Talk {
 }
 
 #[test]
-fn a_new_limit_shows_as_drift_and_is_installed_only_when_it_is_accepted() {
+fn a_new_limit_shows_as_drift_and_is_not_installed() {
     // Guards the whole path: the same component is identical, a changed one drifts, with examples as
     // text and JSON, the exit code tells, and `install --verify` refuses it.
     run(async {
@@ -84,12 +84,23 @@ fn a_new_limit_shows_as_drift_and_is_installed_only_when_it_is_accepted() {
         assert!(broken.contains("account/gone is not folded after revision 0\n"), "{broken}");
         assert!(broken.contains("error: `account` 0.2.0 cannot fold its history"), "{broken}");
         assert_eq!(version().await, "0.1.0");
+    });
+}
 
+#[test]
+fn a_first_version_has_nothing_to_verify_and_drift_can_be_accepted() {
+    // Guards `install --verify` where there is no history, and where its drift is meant.
+    run(async {
         let fresh = Talk::with_nothing();
-        let from = talk.folder.path();
-        let install = |name: &str| {
-            fresh.say(&["plugin", "install", &from.join(name).display().to_string(), "--verify"])
-        };
+        let from = fresh.folder.path();
+        for (name, component) in [
+            ("account.wasm", annals_components::account()),
+            ("account-balances.wasm", annals_components::account_balances()),
+            ("capped.wasm", annals_components::capped_account()),
+        ] {
+            std::fs::write(from.join(name), component).unwrap();
+        }
+        let install = |name: &str| fresh.say(&["plugin", "install", name, "--verify"]);
         let first = install("account.wasm");
         assert_eq!(
             (first.code, first.stdout.as_str()),
@@ -107,8 +118,8 @@ fn a_new_limit_shows_as_drift_and_is_installed_only_when_it_is_accepted() {
         let big = r#"{"owner":"Ada","initial_cents":9}"#;
         fresh.daemon.account("a1", "open-account", big).await.ok();
         fresh.daemon.account("a1", "deposit-funds", r#"{"cents":2000}"#).await.ok();
-        let capped = from.join("capped.wasm").display().to_string();
-        let done = fresh.say(&["plugin", "install", &capped, "--verify", "--accept-drift"]);
+        let accepted = ["plugin", "install", "capped.wasm", "--verify", "--accept-drift"];
+        let done = fresh.say(&accepted);
         assert_eq!(
             (done.code, done.stdout.as_str()),
             (Some(0), "upgraded the aggregate `account` 0.2.0\n")
