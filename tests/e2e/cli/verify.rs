@@ -1,8 +1,10 @@
 //! `annals plugin verify` and `annals plugin install --verify`, with real components.
 
+use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{Talk, said};
+use crate::drivers::Place;
 use crate::support::{annals, at, run};
 
 /// A bank with ten accounts: three deposits of 100 cents each, one more of 5 000 on the first two, and
@@ -155,5 +157,39 @@ fn commands_are_accepted_while_a_version_is_verified() {
         }
         assert_eq!(verifying.await.unwrap(), ["identical", "identical", "identical"]);
         assert!(deposits > 0);
+    });
+}
+
+#[test]
+fn every_partition_of_a_shared_store_is_verified() {
+    // Guards DynamoDB: streams of all four partitions are found once, refused ones too, and compared on
+    // what another daemon has written.
+    run(async {
+        let place = Place::dynamodb_and_redis();
+        let daemon = place.start_with_account().await;
+        for number in 0..12 {
+            let account = format!("a{number}");
+            assert_eq!(daemon.account(&account, "close-account", "{}").await.status, 422);
+            if number < 8 {
+                let open = r#"{"owner":"Ada","initial_cents":1}"#;
+                daemon.account(&account, "open-account", open).await.ok();
+                daemon.account(&account, "deposit-funds", r#"{"cents":2000}"#).await.ok();
+            }
+        }
+        let other = place.start_another();
+        let verify = async |component: &'static [u8]| {
+            let (path, headers) =
+                ("/v1/plugins/account/verify", [("content-type", "application/wasm")]);
+            let answer =
+                other.try_send(Method::POST, path, &headers, component).await.unwrap().ok();
+            let line = answer.as_str().unwrap().lines().last().unwrap().to_owned();
+            let verdict: Value = serde_json::from_str(&line).unwrap();
+            ["verdict", "streams_count", "events_count", "commands_count"]
+                .map(|name| at(&verdict, &format!("/verdict/{name}")).clone())
+        };
+        let same = [json!("identical"), json!(12), json!(16), json!(28)];
+        assert_eq!(verify(annals_components::account()).await, same);
+        let drift = [json!("drift"), json!(12), json!(16), json!(28)];
+        assert_eq!(verify(annals_components::capped_account()).await, drift);
     });
 }
