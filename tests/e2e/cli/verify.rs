@@ -1,8 +1,10 @@
 //! `annals plugin verify` and `annals plugin install --verify`, with real components.
 
+use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{Talk, said};
+use crate::drivers::Place;
 use crate::support::{annals, at, run};
 
 /// A bank with ten accounts: three deposits of 100 cents each, one more of 5 000 on the first two, and
@@ -30,7 +32,7 @@ async fn bank() -> Talk {
 }
 
 #[test]
-fn a_new_limit_shows_as_drift_and_is_installed_only_when_it_is_accepted() {
+fn a_new_limit_shows_as_drift_and_is_not_installed() {
     // Guards the whole path: the same component is identical, a changed one drifts, with examples as
     // text and JSON, the exit code tells, and `install --verify` refuses it.
     run(async {
@@ -84,12 +86,23 @@ fn a_new_limit_shows_as_drift_and_is_installed_only_when_it_is_accepted() {
         assert!(broken.contains("account/gone is not folded after revision 0\n"), "{broken}");
         assert!(broken.contains("error: `account` 0.2.0 cannot fold its history"), "{broken}");
         assert_eq!(version().await, "0.1.0");
+    });
+}
 
+#[test]
+fn a_first_version_has_nothing_to_verify_and_drift_can_be_accepted() {
+    // Guards `install --verify` where there is no history, and where its drift is meant.
+    run(async {
         let fresh = Talk::with_nothing();
-        let from = talk.folder.path();
-        let install = |name: &str| {
-            fresh.say(&["plugin", "install", &from.join(name).display().to_string(), "--verify"])
-        };
+        let from = fresh.folder.path();
+        for (name, component) in [
+            ("account.wasm", annals_components::account()),
+            ("account-balances.wasm", annals_components::account_balances()),
+            ("capped.wasm", annals_components::capped_account()),
+        ] {
+            std::fs::write(from.join(name), component).unwrap();
+        }
+        let install = |name: &str| fresh.say(&["plugin", "install", name, "--verify"]);
         let first = install("account.wasm");
         assert_eq!(
             (first.code, first.stdout.as_str()),
@@ -107,8 +120,8 @@ fn a_new_limit_shows_as_drift_and_is_installed_only_when_it_is_accepted() {
         let big = r#"{"owner":"Ada","initial_cents":9}"#;
         fresh.daemon.account("a1", "open-account", big).await.ok();
         fresh.daemon.account("a1", "deposit-funds", r#"{"cents":2000}"#).await.ok();
-        let capped = from.join("capped.wasm").display().to_string();
-        let done = fresh.say(&["plugin", "install", &capped, "--verify", "--accept-drift"]);
+        let accepted = ["plugin", "install", "capped.wasm", "--verify", "--accept-drift"];
+        let done = fresh.say(&accepted);
         assert_eq!(
             (done.code, done.stdout.as_str()),
             (Some(0), "upgraded the aggregate `account` 0.2.0\n")
@@ -144,5 +157,39 @@ fn commands_are_accepted_while_a_version_is_verified() {
         }
         assert_eq!(verifying.await.unwrap(), ["identical", "identical", "identical"]);
         assert!(deposits > 0);
+    });
+}
+
+#[test]
+fn every_partition_of_a_shared_store_is_verified() {
+    // Guards DynamoDB: streams of all four partitions are found once, refused ones too, and compared on
+    // what another daemon has written.
+    run(async {
+        let place = Place::dynamodb_and_redis();
+        let daemon = place.start_with_account().await;
+        for number in 0..12 {
+            let account = format!("a{number}");
+            assert_eq!(daemon.account(&account, "close-account", "{}").await.status, 422);
+            if number < 8 {
+                let open = r#"{"owner":"Ada","initial_cents":1}"#;
+                daemon.account(&account, "open-account", open).await.ok();
+                daemon.account(&account, "deposit-funds", r#"{"cents":2000}"#).await.ok();
+            }
+        }
+        let other = place.start_another();
+        let verify = async |component: &'static [u8]| {
+            let (path, headers) =
+                ("/v1/plugins/account/verify", [("content-type", "application/wasm")]);
+            let answer =
+                other.try_send(Method::POST, path, &headers, component).await.unwrap().ok();
+            let line = answer.as_str().unwrap().lines().last().unwrap().to_owned();
+            let verdict: Value = serde_json::from_str(&line).unwrap();
+            ["verdict", "streams_count", "events_count", "commands_count"]
+                .map(|name| at(&verdict, &format!("/verdict/{name}")).clone())
+        };
+        let same = [json!("identical"), json!(12), json!(16), json!(28)];
+        assert_eq!(verify(annals_components::account()).await, same);
+        let drift = [json!("drift"), json!(12), json!(16), json!(28)];
+        assert_eq!(verify(annals_components::capped_account()).await, drift);
     });
 }

@@ -35,6 +35,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("tests/conformance", &["host/core"]),
     ("tests/simulation", &["host/core", "host/engine", "host/store-", "host/bus-"]),
     ("tests/components", &["guest-sdk/build"]),
+    ("tests/components/capped-account", &["guest-sdk"]),
     ("tests/components/misbehaving", &["guest-sdk"]),
     ("tests/components/misbehaving-upcaster", &["guest-sdk"]),
     ("tests/tidy", &[]),

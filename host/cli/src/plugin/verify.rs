@@ -128,7 +128,7 @@ pub(super) fn before_install(
         output.note(format_args!("`{name}` has no active version: there is nothing to verify"));
         return Ok(());
     }
-    let verdict = parse(&*verify(server, component, args.sample, output)?)?;
+    let verdict = parse(&verify(server, component, args.sample, output)?)?;
     verdict.lines().into_iter().for_each(|line| output.note(line));
     match verdict.failure() {
         Some(_) if args.accept_drift && verdict.outcome() == Outcome::Drift => Ok(()),
