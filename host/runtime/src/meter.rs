@@ -123,7 +123,7 @@ impl Meter {
     fn counts(&self, handler: &str) -> &Counts {
         let [instantiate, describe, constructor, restore, evolve, decide, snapshot, rest @ ..] =
             &self.handlers;
-        let [destructor, project, answer, other] = rest;
+        let [destructor, project, answer, upcast, other] = rest;
         match handler {
             "instantiate" => instantiate,
             "describe" => describe,
@@ -135,6 +135,7 @@ impl Meter {
             "destructor" => destructor,
             "project" => project,
             "answer" => answer,
+            "upcast" => upcast,
             _ => other,
         }
     }
