@@ -65,17 +65,12 @@ async fn main() {
         misdeed::LOG_FLOOD,
         misdeed::RECORD_LOOP_WHEN_EVOLVED,
     ] {
-        for is_one_stream in [true, false] {
+        for streams in [Streams::One, Streams::New] {
             let (alone, appends_alone) = measure(&engine).await;
             let stop = Arc::new(AtomicBool::new(false));
             let callers: Vec<_> = (0..CALLERS)
                 .map(|_| {
-                    tokio::spawn(misbehave(
-                        Arc::clone(&engine),
-                        name,
-                        is_one_stream,
-                        Arc::clone(&stop),
-                    ))
+                    tokio::spawn(misbehave(Arc::clone(&engine), name, streams, Arc::clone(&stop)))
                 })
                 .collect();
             let (beside, appends) = measure(&engine).await;
@@ -83,9 +78,8 @@ async fn main() {
             for caller in callers {
                 caller.await.unwrap();
             }
-            let streams = if is_one_stream { "one" } else { "new" };
             println!(
-                "{name}, {streams}: {}; {}",
+                "{name}, {streams:?}: {}; {}",
                 ratio(alone, beside),
                 ratio(appends_alone, appends)
             );
@@ -151,11 +145,24 @@ async fn append(engine: &Engine, end: Instant) -> Vec<Duration> {
     times
 }
 
-async fn misbehave(engine: Arc<Engine>, name: &str, is_one_stream: bool, stop: Arc<AtomicBool>) {
+/// Where commands misbehave.
+#[derive(Debug, Clone, Copy)]
+enum Streams {
+    /// In one stream per caller.
+    One,
+    /// In a new stream each time.
+    New,
+}
+
+/// Misbehaves in stream after stream of `streams`.
+async fn misbehave(engine: Arc<Engine>, name: &str, streams: Streams, stop: Arc<AtomicBool>) {
     static STREAM: AtomicU64 = AtomicU64::new(0);
     let one = STREAM.fetch_add(1, Ordering::Relaxed);
     while !stop.load(Ordering::Relaxed) {
-        let stream = if is_one_stream { one } else { STREAM.fetch_add(1, Ordering::Relaxed) };
+        let stream = match streams {
+            Streams::One => one,
+            Streams::New => STREAM.fetch_add(1, Ordering::Relaxed),
+        };
         let answer = engine.execute(request("misbehaving", stream, name, "{}")).await;
         if answer.is_err() {
             // As a client that tries again does, however badly.

@@ -47,7 +47,7 @@ fn refused(failures_count: u32, wait_ms: u64) -> QuarantinedStream {
 fn quarantined(answer: Result<CommandOutcome, CommandError>) -> QuarantinedStream {
     match answer {
         Err(CommandError::Quarantined(refused)) => *refused,
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{Said, said, say_in};
 use crate::support::{Daemon, annals, at, folder, run};
@@ -288,9 +290,9 @@ fn an_import_that_is_interrupted_says_how_to_go_on() {
     let mut stdin = child.stdin.take().unwrap();
     std::io::Write::write_all(&mut stdin, &text.as_bytes()[..text.len() / 2]).unwrap();
     // It listens to Ctrl-C before it makes the folder.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !folder.join("new/log").exists() {
-        assert!(std::time::Instant::now() < deadline, "the import did not begin");
+        assert!(Instant::now() < deadline, "the import did not begin");
         std::thread::yield_now();
     }
     let pid = rustix::process::Pid::from_child(&child);

@@ -35,22 +35,20 @@ fn json_of(said: Said) -> Value {
     serde_json::from_str(&said.ok()).unwrap()
 }
 
-#[test]
-fn tables_are_made_described_and_deleted() {
-    // Guards the life of a store on DynamoDB, as programs see it: made once, the same at every look,
-    // and gone in the end.
-    let tables = Tables::unmade();
+/// Looks at tables that are not there.
+#[track_caller]
+fn describe_missing(tables: &Tables) {
     let prefix = tables.prefix.as_str();
-    let missing = store(&tables, &["describe"]);
+    let missing = store(tables, &["describe"]);
     let place = format!("DynamoDB at {}\n", emulator());
     assert_eq!((missing.code, missing.stdout.as_str()), (Some(1), place.as_str()));
     let expected = format!(
         "error: there is no table `{prefix}-events`; there is no table `{prefix}-state`\n\nhint: what \
          is missing is made by `{}`\n",
-        create_command(&tables)
+        create_command(tables)
     );
     assert_eq!(missing.stderr, expected);
-    let missing = store(&tables, &["describe", "--output", "json"]).stdout;
+    let missing = store(tables, &["describe", "--output", "json"]).stdout;
     let expected = json!({
         "prefix": prefix,
         "region": "eu-central-1",
@@ -60,7 +58,15 @@ fn tables_are_made_described_and_deleted() {
         "state": { "name": format!("{prefix}-state"), "exists": false },
     });
     assert_eq!(serde_json::from_str::<Value>(&missing).unwrap(), expected);
+}
 
+#[test]
+fn tables_are_made_described_and_deleted() {
+    // Guards the life of a store on DynamoDB, as programs see it: made once, the same at every look,
+    // and gone in the end.
+    let tables = Tables::unmade();
+    describe_missing(&tables);
+    let prefix = tables.prefix.as_str();
     let made = json_of(store(&tables, &["create", "--partitions", "4", "--output", "json"]));
     let warning = |table| {
         format!("`{prefix}-{table}`: this service knows no point-in-time recovery, it is not on")

@@ -59,17 +59,19 @@ struct Page {
 }
 
 impl Page {
-    /// How many stored events or commands it has; of upcast events, those of one revision are one.
-    fn stored_count(&self, is_upcast: bool) -> Result<u64, Failure> {
+    /// How many events or commands it has.
+    fn count(&self) -> u64 {
+        u64::try_from(self.events.len()).unwrap_or(u64::MAX)
+    }
+
+    /// How many stored events its upcast ones were: those of one revision are one.
+    fn stored_count(&self) -> Result<u64, Failure> {
         let mut revisions = Vec::new();
-        if is_upcast {
-            for event in &self.events {
-                revisions.push(Event::parse(event.get())?.revision);
-            }
-            revisions.dedup();
+        for event in &self.events {
+            revisions.push(Event::parse(event.get())?.revision);
         }
-        let count = if is_upcast { revisions.len() } else { self.events.len() };
-        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+        revisions.dedup();
+        Ok(u64::try_from(revisions.len()).unwrap_or(u64::MAX))
     }
 }
 
@@ -116,7 +118,8 @@ pub(crate) fn run(args: &ReadArgs, output: &mut Output) -> Result<(), Failure> {
                     print_event(one, output)?;
                 }
             }
-            left = left.saturating_sub(page.stored_count(args.upcast)?);
+            let count = if args.upcast { page.stored_count()? } else { page.count() };
+            left = left.saturating_sub(count);
             from = page.next;
             if from.is_none() {
                 break;

@@ -9,13 +9,14 @@ use annals_core::port::EventStore;
 use annals_core::port::event_store::ReadError;
 use annals_core::stream::StreamId;
 
-use super::decided::{Decided, Drift, Likeness, Said, value_of};
+use super::decided::{Decided, DecidedEvent, Drift, Likeness, Said, value_of};
 use super::difference::differences;
 use super::page::{Commands, Events};
 use super::report::{BrokenExample, CommandExample, Report, StateExample, Tally};
 use super::side::{Phase, Side, cause_of};
 use super::walk::{Sample, Walk};
 use super::{Progress, Run, Step, VerifyError};
+use crate::catalog::ActiveAggregate;
 use crate::command::CommandError;
 
 /// A running comparison.
@@ -213,7 +214,8 @@ impl Comparison {
             return Ok(None);
         }
         self.progress.commands_count += 1;
-        let recorded = recorded_outcome(store, command, events).await?;
+        let version = &self.run.candidate;
+        let recorded = recorded_outcome(store, command, events, version).await?;
         let said = decide(&mut self.candidate, &self.run, command);
         let active = (self.active.phase() == Phase::Deciding)
             .then(|| decide(&mut self.active, &self.run, command));
@@ -374,6 +376,7 @@ async fn recorded_outcome(
     store: &dyn EventStore,
     command: &RecordedCommand,
     events: &mut Events<'_>,
+    version: &ActiveAggregate,
 ) -> Result<Decided, ReadError> {
     match &command.record.outcome {
         Outcome::Rejected(rejection) => Ok(Decided::Rejected(rejection.clone())),
@@ -383,9 +386,30 @@ async fn recorded_outcome(
                 range.last_revision.events_count().saturating_sub(before)
             });
             let ahead = events.ahead(store, count).await?;
-            Ok(Decided::Accepted(ahead.map(Into::into).collect()))
+            let ahead: Vec<_> = ahead.cloned().collect();
+            Ok(Decided::Accepted(as_read_by(version, &ahead)))
         }
     }
+}
+
+/// Recorded events in the shapes in which a version reads them: it would not write older ones. Those of
+/// which no upcaster makes what it reads are as they are.
+fn as_read_by(version: &ActiveAggregate, mut events: &[RecordedEvent]) -> Vec<DecidedEvent> {
+    let mut read = Vec::with_capacity(events.len());
+    while !events.is_empty() {
+        let Ok(stretch) = version.upcasts.first(events, version.events()) else {
+            read.extend(events.iter().map(DecidedEvent::from));
+            break;
+        };
+        for (event, changed) in stretch.iter() {
+            match changed {
+                None => read.push(DecidedEvent::from(event)),
+                Some(shapes) => read.extend(shapes.iter().map(DecidedEvent::from)),
+            }
+        }
+        events = events.get(stretch.taken()..).unwrap_or_default();
+    }
+    read
 }
 
 /// Folds a version again whose entity was lost by a failing decision. The inner error is the version's.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::outcome::is_same_data;
+use crate::upcast::Shape;
 
 /// How a command is decided otherwise than it was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -193,6 +194,17 @@ impl From<&RecordedEvent> for DecidedEvent {
             schema_version: event.schema_version,
             content_type: event.content_type.clone(),
             data: event.data.clone(),
+        }
+    }
+}
+
+impl From<&Shape> for DecidedEvent {
+    fn from(shape: &Shape) -> Self {
+        Self {
+            event_type: shape.event_type.clone(),
+            schema_version: shape.schema_version,
+            content_type: shape.content_type.clone(),
+            data: shape.data.clone(),
         }
     }
 }
