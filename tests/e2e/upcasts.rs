@@ -68,7 +68,8 @@ fn what_a_first_program_wrote_is_read_by_the_plugins_of_today() {
         read.args(["stream", "read", "account/a1", "--upcast", "--limit", "2"]);
         let read = read.args(["--server", daemon.url()]).output().unwrap();
         let lines = String::from_utf8(read.stdout).unwrap();
-        let types: Vec<_> = lines.lines().map(|line| line.split_whitespace().nth(2).unwrap()).collect();
+        let types: Vec<_> =
+            lines.lines().map(|line| line.split_whitespace().nth(2).unwrap()).collect();
         assert_eq!(types, ["account-opened", "funds-deposited", "funds-withdrawn"], "{lines}");
     });
 }
