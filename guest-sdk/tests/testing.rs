@@ -194,7 +194,7 @@ enum New {
 }
 
 thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
+    static UPCASTS: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Upcaster for Remembering {
@@ -205,8 +205,8 @@ impl Upcaster for Remembering {
     fn upcast(event: Old) -> Result<Upcast<New>, Unreadable> {
         match event {
             Old::Counted => {
-                CALLS.set(CALLS.get() + 1);
-                Ok(New::Counted { number: CALLS.get() }.into())
+                UPCASTS.set(UPCASTS.get() + 1);
+                Ok(New::Counted { number: UPCASTS.get() }.into())
             }
             Old::Refused => Err(Unreadable::new("not this one")),
         }
