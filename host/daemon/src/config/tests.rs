@@ -117,8 +117,7 @@ fn areas_of_plugins_are_as_strict_as_the_others() {
         ),
         (
             "[plugins]\nshop-cart = 1",
-            "`plugins.shop-cart` in `annals.toml` is not a table; hint: write `[plugins.shop-cart]` \
-             above its keys",
+            "unknown key `plugins.shop-cart` in `annals.toml`; hint: the nearest key is `plugins.watch`",
         ),
         (
             "[plugins.\"Shop Cart\"]\nmemory_bytes_max = 1",
