@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use super::aggregate::expect;
 use crate::bindings::exports::annals::plugin::upcaster::StoredEvent;
 use crate::runtime::upcaster::{lower_shape, upcast_all};
-use crate::{Message, Upcaster, Value};
+use crate::{Message as _, Upcaster, Value};
 
 /// Events as they are stored. Name the upcaster: `given_stored::<Deposits>([..])`.
 #[track_caller]

@@ -125,7 +125,7 @@ fn evolve(
     let mut history = History::starting_at(Revision::FIRST);
     while !events.is_empty() {
         let stretch = active.upcasts.first(events, active.events());
-        let stretch = stretch.map_err(|error| CommandError::Upcast(Box::new(error)))?;
+        let stretch = stretch.map_err(CommandError::Upcast)?;
         let mut entity = Folding { guest, entity, active, history: &mut history };
         entity.fold(&stretch).map_err(CommandError::Plugin)??;
         events = events.get(stretch.taken()..).unwrap_or_default();
@@ -156,14 +156,14 @@ impl Folding<'_> {
         for (event, changed) in seen.iter() {
             let Some(shapes) = changed else {
                 let shape = (&event.event_type, event.schema_version, &*event.data);
-                if let Err(error) = self.add(event, shape, false)? {
+                if let Err(error) = self.add(event, shape, 0)? {
                     return Ok(Err(error));
                 }
                 continue;
             };
             for (ordinal, shape) in shapes.iter().enumerate() {
                 let shape = (&shape.event_type, shape.schema_version, &*shape.data);
-                if let Err(error) = self.add(event, shape, ordinal > 0)? {
+                if let Err(error) = self.add(event, shape, ordinal)? {
                     return Ok(Err(error));
                 }
             }
@@ -171,13 +171,13 @@ impl Folding<'_> {
         self.flush(Revision::FIRST).map(Ok)
     }
 
-    /// Adds what became of `event`. What is not the first that became of it begins a history of its
+    /// Adds what became of `event`, counted from 0. What is not the first that became of it begins a history of its
     /// own: in one history, the revision goes up with each event.
     fn add(
         &mut self,
         event: &RecordedEvent,
         (event_type, version, data): (&EventType, SchemaVersion, &[u8]),
-        is_further: bool,
+        ordinal: usize,
     ) -> Result<Result<(), CommandError>, GuestFailure> {
         let Some(index) = self.active.events().get(event_type, version) else {
             return Ok(Err(CommandError::UnreadableEvent {
@@ -189,7 +189,7 @@ impl Folding<'_> {
             }));
         };
         let bytes = self.history.data.bytes_count().saturating_add(data.len());
-        if is_further || bytes > HISTORY_BYTES_MAX || self.history.events_count() == 0 {
+        if ordinal > 0 || bytes > HISTORY_BYTES_MAX || self.history.events_count() == 0 {
             self.flush(event.revision)?;
         }
         self.history.push(index, event.recorded_at, data).map_err(|full| GuestFailure::Limit {

@@ -71,7 +71,7 @@ pub(super) fn fill(
         match changed {
             None => add(&event.event_type, event.schema_version, &*event.data)?,
             Some(shapes) => {
-                shapes.iter().try_for_each(|s| add(&s.event_type, s.schema_version, &*s.data))?
+                shapes.iter().try_for_each(|s| add(&s.event_type, s.schema_version, &*s.data))?;
             }
         }
         let bytes: usize = entries.iter().map(|(_, data)| data.len()).sum();

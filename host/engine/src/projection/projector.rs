@@ -110,7 +110,7 @@ impl Projector {
     ) -> Result<Filled, Fault> {
         let events = events.get(..events_max.max(1)).unwrap_or(events);
         let seen = self.set.first(events, &self.indexes);
-        let seen = seen.map_err(|error| Fault::Upcast(Box::new(error)))?;
+        let seen = seen.map_err(Fault::Upcast)?;
         Ok(batch::fill(&seen, &self.indexes, events_max, bytes_max)?)
     }
 

@@ -109,7 +109,7 @@ impl ShardState {
         debug_assert!(annals_core::invariants::revisions_are_dense(events), "a stream has a hole");
         while !events.is_empty() {
             let seen = active.upcasts.first(events, active.events());
-            let seen = seen.map_err(|error| CommandError::Upcast(Box::new(error)))?;
+            let seen = seen.map_err(CommandError::Upcast)?;
             let evolved = self.with_sandbox(active, |sandbox| {
                 if sandbox.number != loading.sandbox {
                     return Ok(Ok(false));

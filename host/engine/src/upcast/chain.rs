@@ -70,7 +70,7 @@ impl UpcastSet {
         &self,
         events: &'a [RecordedEvent],
         reader: &dyn Reader,
-    ) -> Result<Stretch<'a>, UpcastError> {
+    ) -> Result<Stretch<'a>, Box<UpcastError>> {
         let mut ways = Vec::new();
         let mut taken = events.len();
         if !self.is_empty() {
@@ -120,7 +120,7 @@ impl UpcastSet {
     }
 
     /// Goes one step with all that has a next one.
-    fn step(&self, ways: &mut [Way<'_>]) -> Result<(), UpcastError> {
+    fn step(&self, ways: &mut [Way<'_>]) -> Result<(), Box<UpcastError>> {
         let mut by_taker: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
         for (way_index, way) in ways.iter().enumerate() {
             for (node_index, node) in way.nodes.iter().enumerate() {
@@ -151,7 +151,11 @@ impl UpcastSet {
     }
 
     /// What an upcaster makes of each event given: what is known already, or what it says.
-    fn make(&self, upcaster: &Upcaster, given: &[Given<'_>]) -> Result<Vec<Made>, UpcastError> {
+    fn make(
+        &self,
+        upcaster: &Upcaster,
+        given: &[Given<'_>],
+    ) -> Result<Vec<Made>, Box<UpcastError>> {
         let shapes: Vec<_> = given.iter().map(|given| given.shape).collect();
         let mut made = self.cache.get_many(upcaster.digest(), &shapes);
         let missing: Vec<_> = given
@@ -183,7 +187,7 @@ impl UpcastSet {
 
     /// Calls an upcaster with one bulk. What goes wrong with many is done one by one, so that one
     /// event has its limits for itself, and the fault names it.
-    fn ask(&self, upcaster: &Upcaster, bulk: &[&Given<'_>]) -> Result<Vec<Made>, UpcastError> {
+    fn ask(&self, upcaster: &Upcaster, bulk: &[&Given<'_>]) -> Result<Vec<Made>, Box<UpcastError>> {
         let events_max = self.limits.events_max;
         let shapes: Vec<_> = bulk.iter().map(|given| given.shape).collect();
         match (upcaster.call(&shapes, events_max), bulk) {
@@ -200,7 +204,7 @@ impl UpcastSet {
     }
 
     /// Puts what was made in the place of what it was made of.
-    fn unfold(&self, way: &mut Way<'_>, reader: &dyn Reader) -> Result<(), UpcastError> {
+    fn unfold(&self, way: &mut Way<'_>, reader: &dyn Reader) -> Result<(), Box<UpcastError>> {
         if !way.nodes.iter().any(|node| matches!(node, Node::Made(..))) {
             return Ok(());
         }
@@ -287,8 +291,8 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    fn fault(&self, upcaster: &Upcaster, fault: UpcastFault) -> UpcastError {
-        UpcastError {
+    fn fault(&self, upcaster: &Upcaster, fault: UpcastFault) -> Box<UpcastError> {
+        Box::new(UpcastError {
             upcaster: upcaster.name().clone(),
             event_type: self.shape.event_type.clone(),
             schema_version: self.shape.schema_version,
@@ -297,6 +301,6 @@ impl Given<'_> {
             position: self.stored.position,
             index: self.index,
             fault,
-        }
+        })
     }
 }

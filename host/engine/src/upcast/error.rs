@@ -60,7 +60,7 @@ pub enum UpcastFault {
 pub enum UpcastReadError {
     /// One of them cannot be.
     #[error(transparent)]
-    Upcast(#[from] UpcastError),
+    Upcast(#[from] Box<UpcastError>),
     /// They become too many bytes.
     #[error("the events become more than {bytes_max} bytes")]
     TooLarge {
