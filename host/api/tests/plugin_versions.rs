@@ -74,7 +74,7 @@ async fn the_gate_refuses_and_yields_to_a_reason() {
         &json!({
             "code": "unreadable-history",
             "detail": "Version 2.0.0 of `account` does not read 1 event `funds-withdrawn` of schema \
-                version 1 in `account`; let it declare these shapes again, or install an upcaster \
+                version 1 in `account`; let it read these shapes again, or install an upcaster \
                 for them. With `force=true` and a `reason` it is activated nevertheless.",
             "version": "2.0.0",
             "unreadable": [{

@@ -11,10 +11,9 @@ use annals_core::port::guest::{AggregateGuest, GuestFailure, GuestPlugin};
 use jsonschema::Validator;
 use tokio::sync::watch;
 
+use crate::shard::Pace;
 use crate::snapshot::Build;
 use crate::upcast::{UpcastSet, Upcasts};
-
-use crate::shard::Pace;
 
 /// One active version of an aggregate.
 #[derive(Debug)]

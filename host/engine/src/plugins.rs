@@ -107,7 +107,7 @@ pub enum InstallError {
     Registry(#[from] RestoreError),
     /// What is recorded would not be readable.
     #[error(
-        "version {version} of `{name}` does not read {}; let it declare these shapes again, or install \
+        "version {version} of `{name}` does not read {}; let it read these shapes again, or install \
          an upcaster for them",
         gate::list(unreadable)
     )]

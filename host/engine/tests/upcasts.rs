@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod failures;
+mod gate;
 mod projections;
 mod registry;
 

@@ -254,7 +254,7 @@ fn a_version_that_does_not_read_the_history_is_refused() {
         assert_eq!(
             refused.to_string(),
             "version 2.0.0 of `tally` does not read 2 events `added` of schema version 1 in `tally`; \
-             let it declare these shapes again, or install an upcaster for them"
+             let it read these shapes again, or install an upcaster for them"
         );
         assert_eq!(version(&engine, "tally").as_deref(), Some("1.0.0"));
         let forced = force(&engine, tally_with_other_events("2.0.0"), "tests only").await.unwrap();

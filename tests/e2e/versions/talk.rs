@@ -38,8 +38,8 @@ fn an_operator_looks_at_versions_goes_back_and_removes() {
             assert!(printed.starts_with(outcome), "{printed}");
         }
         let shown = done(&daemon, &["plugin", "show", "account"]);
-        let versions: Vec<_> =
-            shown.lines().skip_while(|line| *line != "versions").skip(1).collect();
+        let table = shown.lines().skip_while(|line| *line != "versions").skip(1);
+        let versions: Vec<_> = table.take_while(|line| !line.is_empty()).collect();
         assert_eq!(versions.len(), 2, "{shown}");
         assert!(versions[0].contains("  active  ") && versions[1].contains("  kept "), "{shown}");
         let back = done(&daemon, &["plugin", "rollback", "account"]);
@@ -60,7 +60,9 @@ fn an_operator_looks_at_versions_goes_back_and_removes() {
         assert!(history.lines().next().unwrap().contains(digest), "{history}");
         assert_eq!(done(&daemon, &["plugin", "remove", "account"]), "removed `account`\n");
         assert_eq!(done(&daemon, &["plugin", "list"]), "");
-        done(&daemon, &["plugin", "rollback", "account"]);
+        let (_, stderr, _) = say(&daemon, &["plugin", "rollback", "account", "--to", "7"]);
+        assert!(stderr.contains("no version `7` of `account` is kept"), "{stderr}");
+        done(&daemon, &["plugin", "rollback", "account", "--to", digest]);
         assert!(done(&daemon, &["plugin", "list"]).starts_with("account  0.1.0  aggregate  "));
     });
 }

@@ -15,6 +15,9 @@ struct Problem {
     rejection: Option<Rejection>,
     pointer: Option<String>,
     request_id: Option<String>,
+    failure_id: Option<String>,
+    limit: Option<String>,
+    cause: Option<String>,
     #[serde(default)]
     known: Vec<String>,
 }
@@ -39,8 +42,14 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Failure {
     let failure = if status.is_client_error() {
         Failure::yours(sentence)
     } else {
-        let request = problem.request_id.as_ref().map(|id| format!(" (request {id})"));
-        Failure::ours(format!("{sentence}{}", request.unwrap_or_default()))
+        let is_told = problem.code != "quarantined";
+        let why = problem.limit.as_ref().or(problem.cause.as_ref()).filter(|_| is_told);
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        let ids = [("request", &problem.request_id), ("failure", &problem.failure_id)];
+        let ids: Vec<_> =
+            ids.iter().filter_map(|(of, id)| id.as_ref().map(|id| format!("{of} {id}"))).collect();
+        let ids = if ids.is_empty() { String::new() } else { format!(" ({})", ids.join(", ")) };
+        Failure::ours(format!("{sentence}{why}{ids}"))
     };
     match hint(&problem, next) {
         Some(hint) => failure.with_hint(hint),

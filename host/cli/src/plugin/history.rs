@@ -29,19 +29,21 @@ pub(crate) struct HistoryArgs {
     server: ServerArgs,
 }
 
+/// What happened to a plugin.
 #[derive(Debug, Deserialize)]
-struct History {
-    entries: Vec<Entry>,
+pub(super) struct History {
+    pub(super) entries: Vec<Entry>,
     next: Option<u64>,
 }
 
+/// One thing that happened.
 #[derive(Debug, Deserialize)]
-struct Entry {
+pub(super) struct Entry {
     at: String,
     principal: Option<String>,
     what: String,
-    version: Option<String>,
-    digest: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) digest: Option<String>,
     force_reason: Option<String>,
     deletes_views: bool,
 }

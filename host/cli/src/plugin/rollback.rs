@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::changes::{self, Change};
 use super::force::ForceArgs;
+use super::history::History;
 use super::show::{self, Plugin};
 use crate::args::ServerArgs;
 use crate::client::{ApiPath, Call, Client};
@@ -27,7 +28,7 @@ pub(crate) struct RollbackArgs {
     /// The plugin, e.g. `account`
     name: String,
 
-    /// Activate this one: its version, or its digest or the beginning of it
+    /// Activate this one: its version, its digest, or at least 8 characters of that
     #[arg(long, value_name = "VERSION|DIGEST")]
     to: Option<String>,
 
@@ -55,6 +56,9 @@ struct Active {
 /// Length of a digest, in characters.
 const DIGEST_CHARS: usize = 64;
 
+/// Shortest beginning of a digest that names it, in characters: `9` is rather a version that is not there.
+const DIGEST_PREFIX_CHARS_MIN: usize = 8;
+
 /// Runs the command.
 pub(super) fn run(args: &RollbackArgs, output: &mut Output) -> Result<(), Failure> {
     let answer = tasks::run_here(async {
@@ -79,17 +83,38 @@ pub(super) fn run(args: &RollbackArgs, output: &mut Output) -> Result<(), Failur
     changes::print(&changes, output)
 }
 
+/// What is known of a plugin's versions: number and digest of each, once.
+async fn versions(client: &mut Client, name: &str) -> Result<Vec<(String, String)>, Failure> {
+    let mut versions = match client.send(show::call(name)).await {
+        Ok(plugin) => {
+            let plugin: Plugin = plugin.json()?;
+            plugin.versions.into_iter().map(|it| (it.version, it.digest)).collect::<Vec<_>>()
+        }
+        // It may have been removed; its history remains.
+        Err(_) => {
+            let path = ApiPath::new("/v1/plugins").join(name).join("history");
+            let history: History = client.send(Call::get(path)).await?.json()?;
+            let entries = history.entries.into_iter();
+            entries.filter_map(|entry| entry.version.zip(entry.digest)).collect()
+        }
+    };
+    versions.sort();
+    versions.dedup();
+    Ok(versions)
+}
+
 /// The digest of the version that is meant.
 async fn find(client: &mut Client, name: &str, to: &str) -> Result<String, Failure> {
     if to.len() == DIGEST_CHARS {
         return Ok(to.to_owned());
     }
-    let plugin: Plugin = client.send(show::call(name)).await?.json()?;
-    let is_meant = |it: &&show::Version| it.version == to || it.digest.starts_with(to);
-    let mut meant = plugin.versions.iter().filter(is_meant);
-    let hint = format!("see which ones are kept with `annals plugin show {name}`");
+    let versions = versions(client, name).await?;
+    let is_prefix = to.len() >= DIGEST_PREFIX_CHARS_MIN;
+    let is_meant = |it: &&(String, String)| it.0 == to || (is_prefix && it.1.starts_with(to));
+    let mut meant = versions.iter().filter(is_meant);
+    let hint = format!("see which ones were installed with `annals plugin history {name}`");
     match (meant.next(), meant.next()) {
-        (Some(one), None) => Ok(one.digest.clone()),
+        (Some((_, digest)), None) => Ok(digest.clone()),
         (None, _) => {
             Err(Failure::yours(format!("no version `{to}` of `{name}` is kept")).with_hint(hint))
         }
