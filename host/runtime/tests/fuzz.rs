@@ -118,7 +118,7 @@ fn changed_components_are_refused_or_load() {
     let aggregate = crafted::aggregate("(call $new (i32.const 1))");
     for (original, seed) in [(aggregate, 1), (crafted::projection(crafted::EMPTY), 2)] {
         let (refused, loaded) = fuzz(&original, seed, 150);
-        assert!(refused > 50 && loaded > 5, "{refused} refused, {loaded} loaded");
+        assert!(refused > 50 && loaded > 1, "{refused} refused, {loaded} loaded");
     }
 }
 

@@ -40,7 +40,7 @@ fn a_version_that_reads_the_history_through_upcasters_is_installed() {
         engine.install(None, doubled("1.0.0", 2), None).await.unwrap();
         engine.install(None, next, None).await.unwrap();
         let state = engine.state(&name("tally"), "a").await.unwrap();
-        assert_eq!(state.data, r#"{"sum":14}"#);
+        assert_eq!(state.data, "14");
     });
 }
 
@@ -61,7 +61,7 @@ fn an_upcaster_that_is_needed_stays() {
         assert_eq!(refused.to_string(), expected);
         engine.install(None, doubled("1.1.0", 3), None).await.unwrap();
         let state = engine.state(&name("tally"), "a").await.unwrap();
-        assert_eq!(state.data, r#"{"sum":9}"#, "by the version that took over");
+        assert_eq!(state.data, "9", "by the version that took over");
         let forced = InstallRequest {
             name: None,
             bytes: useless(),
