@@ -130,9 +130,9 @@ impl Watching {
         };
         match self.engine.install(None, bytes.into(), None).await {
             Ok((InstallOutcome::Unchanged, _)) => {}
-            Ok((_, plugin)) => {
+            Ok((outcome, plugin)) => {
                 let (plugin, version) = (&plugin.description.name, &plugin.description.version);
-                info!(%file, %plugin, version, "component installed");
+                info!(%file, %plugin, version, outcome = outcome.as_str(), "component installed");
             }
             Err(error) => {
                 let error = ErrorChain(&error).to_string();

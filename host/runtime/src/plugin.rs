@@ -90,6 +90,13 @@ impl WasmPlugin {
         state
     }
 
+    fn aggregate_in(&self, state: HostState) -> Result<Box<dyn AggregateGuest>, GuestFailure> {
+        let Exports::Aggregate(exports) = &self.exports else {
+            return Err(self.is_another_kind(PluginKind::Aggregate));
+        };
+        Ok(Box::new(WasmAggregate::open(&self.name, &self.component, exports, state)?))
+    }
+
     fn is_another_kind(&self, wanted: PluginKind) -> GuestFailure {
         GuestFailure::Contract {
             plugin: (*self.name).to_owned(),
@@ -109,11 +116,13 @@ impl GuestPlugin for WasmPlugin {
     }
 
     fn aggregate(&self) -> Result<Box<dyn AggregateGuest>, GuestFailure> {
-        let Exports::Aggregate(exports) = &self.exports else {
-            return Err(self.is_another_kind(PluginKind::Aggregate));
-        };
-        let guest = WasmAggregate::open(&self.name, &self.component, exports, self.state())?;
-        Ok(Box::new(guest))
+        self.aggregate_in(self.state())
+    }
+
+    fn uncounted_aggregate(&self) -> Result<Box<dyn AggregateGuest>, GuestFailure> {
+        let mut state = self.state();
+        state.meter = None;
+        self.aggregate_in(state)
     }
 
     fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure> {

@@ -84,3 +84,16 @@ fn memory_and_entities_are_given_back_in_the_figures_too() {
     drop(other);
     assert_eq!(held(&*plugin), (0, 0));
 }
+
+#[test]
+fn what_is_only_looked_at_is_not_counted() {
+    // Guards the figures against verifications: they would look like commands, and their traps like
+    // failures that somebody met.
+    let plugin = load(annals_components::misbehaving());
+    let before = plugin.usage();
+    let mut guest = plugin.uncounted_aggregate().unwrap();
+    let entity = guest.create("misbehaving/1").unwrap();
+    guest.snapshot(entity).unwrap();
+    drop(guest);
+    assert_eq!(plugin.usage(), before);
+}

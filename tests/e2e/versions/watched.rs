@@ -40,10 +40,10 @@ fn a_watched_folder_is_installed_from_whenever_it_changes() {
         let daemon = Daemon::start_with(&data, |command| {
             command.arg("--watch-plugins").arg(&plugins).stderr(stderr);
         });
-        logged(&log, &["component installed", "my-account.wasm", "Installed"]).await;
+        logged(&log, &["component installed", "my-account.wasm", r#"outcome="installed""#]).await;
         daemon.account("a1", "open-account", r#"{"owner":"Ada","initial_cents":5}"#).await.ok();
         std::fs::write(&file, account_build(2)).unwrap();
-        logged(&log, &["component installed", "my-account.wasm", "Upgraded"]).await;
+        logged(&log, &["component installed", "my-account.wasm", r#"outcome="upgraded""#]).await;
         daemon.account("a1", "deposit-funds", r#"{"cents":1}"#).await.ok();
         std::fs::write(plugins.join("broken.wasm"), &account()[..1_000]).unwrap();
         std::fs::write(plugins.join("notes.txt"), b"no component").unwrap();
@@ -51,7 +51,7 @@ fn a_watched_folder_is_installed_from_whenever_it_changes() {
         std::fs::remove_file(&file).unwrap();
         // Further looks: the broken file is told once, the one that is gone changes nothing.
         std::fs::write(plugins.join("third.wasm"), account_build(3)).unwrap();
-        logged(&log, &["component installed", "third.wasm", "Upgraded"]).await;
+        logged(&log, &["component installed", "third.wasm", r#"outcome="upgraded""#]).await;
         let text = std::fs::read_to_string(&log).unwrap();
         assert_eq!(text.matches("broken.wasm").count(), 1, "{text}");
         daemon.account("a1", "deposit-funds", r#"{"cents":1}"#).await.ok();

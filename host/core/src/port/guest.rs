@@ -92,6 +92,15 @@ pub trait GuestPlugin: Send + Sync + fmt::Debug {
         })
     }
 
+    /// As [`Self::aggregate`], for work that is not the plugin's own, such as looking at what it would have
+    /// decided: what it does there is not in [`Self::usage`].
+    ///
+    /// # Errors
+    /// As [`Self::aggregate`].
+    fn uncounted_aggregate(&self) -> Result<Box<dyn AggregateGuest>, GuestFailure> {
+        self.aggregate()
+    }
+
     /// What it has used since it was loaded; nothing when nobody counts.
     fn usage(&self) -> PluginUsage {
         PluginUsage::default()

@@ -133,6 +133,19 @@ pub enum InstallOutcome {
     Unchanged,
 }
 
+impl InstallOutcome {
+    /// As it is written, e.g. `rolled-back`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::Upgraded => "upgraded",
+            Self::RolledBack => "rolled-back",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
 /// A plugin that is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removal {

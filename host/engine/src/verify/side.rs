@@ -197,7 +197,7 @@ impl Side {
     ) -> Result<T, GuestFailure> {
         let mut guest = match self.guest.take() {
             Some(guest) => guest,
-            None => self.version.plugin.aggregate()?,
+            None => self.version.plugin.uncounted_aggregate()?,
         };
         match work(&mut *guest, self.entity) {
             Ok(value) => {
