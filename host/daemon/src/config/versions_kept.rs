@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::value::{BadValue, Setting};
 
-/// Most versions of a plugin that are kept: from 1 to [`VERSIONS_KEPT_MAX`].
+/// Most versions of a plugin that are kept: from 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VersionsKept(NonZeroUsize);
 

@@ -1,4 +1,4 @@
-//! The bank's `account` as its next version could be: at most [`DEPOSIT_CENTS_MAX`] are paid in at
+//! The bank's `account` as its next version could be: at most 1 000 cents are paid in at
 //! once. Its author has forgotten about transfers and closed accounts: their events are not read.
 //!
 //! What remains is the bank's to the letter, the state with its documentation too, from which its
