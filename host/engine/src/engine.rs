@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_core::error::DriverError;
-use annals_core::event::{RecordedEvent, SchemaVersion};
+use annals_core::event::RecordedEvent;
 use annals_core::json;
 use annals_core::limits::PAYLOAD_BYTES_MAX;
-use annals_core::name::{Category, EventType, PluginName, QueryName, TableName};
+use annals_core::name::{Category, PluginName, QueryName, TableName};
 use annals_core::place::{ActualRevision, Revision};
-use annals_core::plugin::{Context, Description};
+use annals_core::plugin::Context;
 use annals_core::port::event_store::SizeLimit;
 use annals_core::port::guest::ProjectionGuest;
 use annals_core::port::state_store::{StateError as StateStoreError, StateSpace};
@@ -460,19 +460,6 @@ impl Engine {
         });
         let value = answered.await.map_err(|_| ViewError::Stopping)??;
         Ok(ViewAnswer { value, checkpoints })
-    }
-
-    /// Whether a plugin of this description reads what is stored as `event_type` of `version`: itself,
-    /// or through the installed upcasters. These do not declare which of their shapes they make of
-    /// which event: `false` is certain, `true` is what they promise.
-    #[must_use]
-    pub fn reads(
-        &self,
-        wanted: &Description,
-        event_type: &EventType,
-        version: SchemaVersion,
-    ) -> bool {
-        self.context.catalog.upcasts().reads(wanted, event_type, version)
     }
 
     /// Events as the installed upcasters make them, to the end of each chain: in order, one or several

@@ -128,18 +128,6 @@ impl Upcasts {
         Arc::clone(&current)
     }
 
-    /// Whether a plugin that wants the events of `wanted` reads what is stored as `event_type` of
-    /// `version`: because it lists exactly that, or because upcasters lead from there to something
-    /// that it lists, as far as they declare.
-    pub(crate) fn reads(
-        &self,
-        wanted: &Description,
-        event_type: &EventType,
-        version: SchemaVersion,
-    ) -> bool {
-        self.current().reads(wanted, event_type, version)
-    }
-
     /// The event of `description`, which is of an upcaster, that another upcaster takes, and its
     /// name.
     pub(crate) fn conflict(

@@ -47,7 +47,7 @@ impl Mark {
     }
 
     async fn write(&self, write: StateWrite) -> Result<(), StateError> {
-        // Writing it again changes nothing, so an unknown outcome is tried again like any failure.
+        // An unknown outcome ends the import like any failure: run again, it writes the same once more.
         self.rows.commit(StateCommit { conditions: Vec::new(), writes: vec![write] }).await
     }
 }

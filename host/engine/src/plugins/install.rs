@@ -173,6 +173,9 @@ impl Registry {
 
     /// Refuses to remove an upcaster that active plugins need.
     pub(super) async fn check_removal(&self, name: &PluginName) -> Result<(), InstallError> {
+        if self.status(name).is_none_or(|status| status.kind != PluginKind::Upcaster) {
+            return Ok(());
+        }
         let counts = self.ports.store.event_type_counts().await;
         self.check_readers(name, None, &counts.map_err(InstallError::History)?)
     }

@@ -85,7 +85,8 @@ impl UpcastSet {
 
     /// Whether a plugin that wants the events of `wanted` reads what is stored as `event_type` of
     /// `version`: because it lists exactly that, or because upcasters lead from there to something
-    /// that it lists, as far as they declare.
+    /// that it lists. These do not declare which of their shapes they make of which event: `false` is
+    /// certain, `true` is what they promise.
     pub(crate) fn reads(
         &self,
         wanted: &Description,

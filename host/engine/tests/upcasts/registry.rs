@@ -2,11 +2,11 @@
 
 use annals_core::event::SchemaVersion;
 use annals_core::name::EventType;
-use annals_engine::plugins::InstallOutcome;
+use annals_engine::plugins::{InstallError, InstallOutcome};
 use annals_engine::upcast::{UpcastEvent, UpcastReadError};
 
 use super::{doubled, start_with, wrote};
-use crate::support::guest::upcaster;
+use crate::support::guest::{tally_with_other_events, upcaster};
 use crate::support::upcaster::{Act, rule};
 use crate::support::{World, name, run};
 
@@ -36,10 +36,10 @@ fn an_event_has_one_upcaster() {
 
 #[test]
 fn it_is_known_what_can_be_read() {
-    // Guards `reads`, by which versions are judged before they are activated: directly, over one
-    // step, over two, in a circle, not at all.
+    // Guards what versions are judged by before they are activated: read directly, over one step, over
+    // two, in a circle, not at all.
     run(async {
-        let world = World::new();
+        let engine = World::new().start().await;
         let rules = [
             rule(("paid", 1), &[("paid", 2)], Act::Times(1)),
             rule(("paid", 2), &[("noted", 1), ("added", 1)], Act::Times(1)),
@@ -47,21 +47,25 @@ fn it_is_known_what_can_be_read() {
             rule(("there", 1), &[("here", 1)], Act::Times(1)),
         ];
         // An upcaster for each: what one produces, it may produce of all that it takes.
-        let mut all = vec![doubled("1.0.0", 2)];
+        engine.install(None, doubled("1.0.0", 2), None).await.unwrap();
         for (number, rule) in rules.iter().enumerate() {
-            all.push(upcaster(&format!("up-{number}"), "1.0.0", std::slice::from_ref(rule)));
+            let one = upcaster(&format!("up-{number}"), "1.0.0", std::slice::from_ref(rule));
+            engine.install(None, one, None).await.unwrap();
         }
-        let engine = start_with(&world, &all).await;
-        let wanted = engine.plugin(&name("tally")).unwrap().description;
-        let reads = |event_type: &str, version| {
-            engine.reads(&wanted, &EventType::new(event_type).unwrap(), SchemaVersion(version))
+        wrote(&engine, "a", &[("added", 2, 1), ("added", 1, 1), ("paid", 2, 1), ("paid", 1, 1)])
+            .await;
+        let unread =
+            [("added", 3, 1), ("here", 1, 1), ("noted", 1, 1), ("paid", 3, 1), ("there", 1, 1)];
+        wrote(&engine, "a", &unread).await;
+        let refused = engine.install(None, tally_with_other_events("2.0.0"), None).await;
+        let Err(InstallError::UnreadableHistory { unreadable, .. }) = refused else {
+            panic!("{refused:?}")
         };
-        for shape in [("added", 2), ("added", 1), ("paid", 2), ("paid", 1)] {
-            assert!(reads(shape.0, shape.1), "{shape:?}");
-        }
-        for shape in [("added", 3), ("paid", 3), ("noted", 1), ("here", 1), ("there", 1)] {
-            assert!(!reads(shape.0, shape.1), "{shape:?}");
-        }
+        let told: Vec<_> = unreadable
+            .iter()
+            .map(|it| (it.event_type.as_str(), it.schema_version.0, it.events_count))
+            .collect();
+        assert_eq!(told, unread.map(|(event_type, version, _)| (event_type, version, 1)));
     });
 }
 
