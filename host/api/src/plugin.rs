@@ -30,7 +30,7 @@ use crate::openapi::ProblemDocument;
 use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::request::{body, headers, path};
-use change::ChangeJson;
+use change::{ChangeJson, UnreadJson};
 
 /// Checks, compiles, activates and records a plugin.
 #[utoipa::path(
@@ -122,6 +122,7 @@ fn activated(activation: &Activation) -> Result<Response, Problem> {
         outcome: activation.outcome,
         plugin: PluginJson::new(&activation.plugin),
         changes: activation.changes.iter().map(ChangeJson::new).collect(),
+        unread: activation.unread.iter().map(UnreadJson::new).collect(),
     })
 }
 
@@ -137,6 +138,8 @@ pub(crate) struct InstalledJson<'a> {
     /// How its commands and events differ from those of the version before: commands first, each in
     /// order of name and schema version.
     changes: Vec<ChangeJson<'a>>,
+    /// Of an aggregate: events it may record that active plugins want and cannot read in this version.
+    unread: Vec<UnreadJson<'a>>,
 }
 
 /// The installed plugins.

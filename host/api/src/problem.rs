@@ -100,6 +100,14 @@ impl Problem {
         self
     }
 
+    /// The fact of that name, where it is a text.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.members.iter().find_map(|(known, member)| match member {
+            Member::Text(text) if *known == name => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
     pub(crate) fn code(&self) -> Code {
         self.0.code
     }
@@ -107,7 +115,9 @@ impl Problem {
     /// Tells the log what the client is not told.
     pub(crate) fn log(&self, request_id: &str) {
         if let Some(cause) = &self.0.internal {
-            error!(request_id, code = self.0.code.as_str(), error = %cause, "request failed");
+            let code = self.0.code.as_str();
+            let failure_id = self.text("failure_id");
+            error!(request_id, code, failure_id, error = %cause, "request failed");
         }
     }
 

@@ -57,7 +57,7 @@ async fn installs_upgrades_and_lists_plugins() {
         "produces": [],
         "tables": [],
     });
-    let outcome = |outcome: &str, plugin: &Value| json!({"outcome": outcome, "plugin": plugin, "changes": []});
+    let outcome = |outcome: &str, plugin: &Value| json!({"outcome": outcome, "plugin": plugin, "changes": [], "unread": []});
     assert_eq!((installed.status.as_u16(), installed.json()), (200, outcome("installed", &plugin)));
     let again = put(&host, "misbehaving", "misbehaving 1.0.0").await;
     assert_eq!(again.json(), outcome("unchanged", &plugin));

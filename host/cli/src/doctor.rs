@@ -86,6 +86,7 @@ struct Findings {
 /// Runs the command.
 pub(crate) fn run(args: &DoctorArgs, output: &mut Output) -> Result<(), Failure> {
     let mut findings = vec![checks::rust(), checks::wasm_target()];
+    findings.extend(checks::other_languages());
     let source = ConfigSource {
         file: args.config.clone(),
         environment: Environment::of_process(),

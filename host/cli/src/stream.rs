@@ -34,15 +34,36 @@ struct Event {
     revision: u64,
     position: u64,
     r#type: String,
+    schema_version: u32,
+    stored: Option<Stored>,
     recorded_at: String,
     data: Option<Box<RawValue>>,
     data_base64: Option<String>,
+}
+
+/// What an event is where it is stored, if upcasters made something else of it.
+#[derive(Debug, Deserialize)]
+struct Stored {
+    r#type: String,
+    schema_version: u32,
 }
 
 impl Event {
     fn parse(json: &str) -> Result<Self, Failure> {
         serde_json::from_str(json)
             .map_err(|error| Failure::ours(format!("an event does not fit: {error}")))
+    }
+
+    /// What happened; of an event that upcasters made, also what is stored.
+    fn what(&self) -> String {
+        let Self { r#type, schema_version, stored, .. } = self;
+        match stored {
+            None => r#type.clone(),
+            Some(stored) => {
+                let Stored { r#type: was, schema_version: version } = stored;
+                format!("{type} v{schema_version}, stored as {was} v{version},")
+            }
+        }
     }
 
     /// What the event says.

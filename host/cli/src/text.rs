@@ -26,6 +26,12 @@ pub(crate) fn thousands(number: u64) -> String {
     text
 }
 
+/// A number of things: `1 event`, `2 events`.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", thousands(number))
+}
+
 /// Rows with their columns below each other, two spaces apart.
 pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns_count = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -59,6 +59,12 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// What is to be watched for components is no folder.
+    #[error("`{}` cannot be watched for components: it is no folder", path.display())]
+    NoFolder {
+        /// What `plugins.watch` names.
+        path: PathBuf,
+    },
     /// It holds a part of an export, and nobody would notice.
     #[error("the store holds a part of the export of {source_store}: its import has not ended")]
     HalfImported {
@@ -100,6 +106,7 @@ impl StartError {
                  again; or, if the rest of the export is lost, accept what is there with \
                  `annals store import FILE --accept-partial`",
             ),
+            Self::NoFolder { .. } => Some("name the folder that the components are built into"),
             Self::Redis(_) | Self::Certificates { .. } => {
                 Some("correct the area `[redis]` of the configuration")
             }
@@ -122,6 +129,7 @@ impl StartError {
             | Self::Dynamodb(_)
             | Self::HalfImported { .. }
             | Self::Redis(_)
+            | Self::NoFolder { .. }
             | Self::Certificates { .. } => true,
             Self::Tables(error) => error.is_the_users(),
             Self::Store(error) => open_is_the_users(error),

@@ -42,6 +42,9 @@ impl Host {
         }
         // Before the stores: a daemon that cannot listen leaves the data folder alone.
         let listener = listen(address).await?;
+        if let Some(path) = config.plugins.watch.as_ref().filter(|path| path.is_file()) {
+            return Err(StartError::NoFolder { path: path.clone() });
+        }
         let assembly = Assembly::open(config).await?;
         let lifecycle = Lifecycle::new();
         let engine = Arc::clone(assembly.engine());

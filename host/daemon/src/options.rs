@@ -50,7 +50,7 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         relay_retry_wait_max: config.bus.retry_wait_max,
         versions_kept: config.plugins.versions_kept.get(),
         failure_sink: BugBundles::of(config).map(|bundles| Arc::new(bundles) as _),
-        on_apart_thread: Some(yield_to_others),
+        on_background_thread: Some(yield_to_others),
         placement: Placement::Threads,
         ..EngineOptions::default()
     }

@@ -54,6 +54,26 @@ impl Actor {
         Ok(Self { ended })
     }
 
+    /// The same for work that others must not notice: on a thread of its own, `on_thread` is called
+    /// first.
+    pub(crate) fn spawn_in_background<F>(
+        placement: Placement,
+        name: &str,
+        on_thread: Option<fn()>,
+        make: impl FnOnce() -> F + Send + 'static,
+    ) -> std::io::Result<Self>
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let on_thread = on_thread.filter(|_| placement == Placement::Threads);
+        Self::spawn(placement, name, move || {
+            if let Some(on_thread) = on_thread {
+                on_thread();
+            }
+            make()
+        })
+    }
+
     /// Waits until it has ended.
     pub(crate) async fn join(self) {
         // Both a sent value and a dropped sender mean the end.

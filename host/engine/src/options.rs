@@ -80,9 +80,9 @@ pub struct EngineOptions {
     pub versions_kept: NonZeroUsize,
     /// Where failures of plugins are kept with what repeats them, if anywhere.
     pub failure_sink: Option<Arc<dyn FailureSink>>,
-    /// Called first on the thread of slow plugins and suspect streams, e.g. to give it less of the
-    /// machine.
-    pub on_apart_thread: Option<fn()>,
+    /// Called first on threads whose work others must not notice, that of slow plugins and suspect
+    /// streams and that of verifications, e.g. to give them less of the machine.
+    pub on_background_thread: Option<fn()>,
     /// Where shards, runners and the relay run.
     pub placement: Placement,
 }
@@ -150,7 +150,7 @@ impl Default for EngineOptions {
             relay_retry_wait_max: Duration::from_secs(10),
             versions_kept: NonZeroUsize::MIN.saturating_add(4),
             failure_sink: None,
-            on_apart_thread: None,
+            on_background_thread: None,
             placement: Placement::Threads,
         }
     }

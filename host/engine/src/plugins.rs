@@ -48,7 +48,7 @@ pub use gate::UnreadableEvents;
 pub use status::{
     Activation, BadForceReason, FORCE_REASON_BYTES_MAX, ForceReason, HistoryEntry, HistoryEvent,
     HistoryPage, InstallOutcome, InstallRequest, PluginStatus, PluginVersion, Removal,
-    RemoveRequest, RollBackRequest,
+    RemoveRequest, RollBackRequest, UnreadEvents,
 };
 
 pub(crate) use follow::Follower;

@@ -36,7 +36,7 @@ use annals_core::time::Clock;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::actor::{Actor, Placement};
+use crate::actor::Actor;
 use crate::catalog::{ActiveAggregate, Catalog};
 use crate::command::{CommandError, CommandOutcome, CommandRequest};
 use crate::options::EngineOptions;
@@ -99,12 +99,8 @@ impl Shard {
     ) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let placement = context.options.placement;
-        let on_thread = context.options.on_apart_thread;
-        let is_apart = apart.is_none() && placement == Placement::Threads;
-        let actor = Actor::spawn(placement, name, move || {
-            if let Some(on_thread) = on_thread.filter(|_| is_apart) {
-                on_thread();
-            }
+        let on_thread = context.options.on_background_thread.filter(|_| apart.is_none());
+        let actor = Actor::spawn_in_background(placement, name, on_thread, move || {
             run::run(context, inbox, apart)
         })?;
         Ok(Self { jobs, actor })

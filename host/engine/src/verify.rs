@@ -37,8 +37,9 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tracing::info;
 
-use crate::actor::{Actor, Placement};
+use crate::actor::Actor;
 use crate::catalog::ActiveAggregate;
+use crate::options::EngineOptions;
 use crate::shard::ShardContext;
 use compare::Comparison;
 
@@ -254,8 +255,7 @@ impl Verifier {
             progress,
             is_stopping: Arc::clone(&self.is_stopping),
         };
-        let placement = self.context.options.placement;
-        self.spawn(placement, run, reply, permit)?;
+        self.spawn(run, reply, permit)?;
         Ok(Verification { progress: seen, report: Some(report) })
     }
 
@@ -275,7 +275,6 @@ impl Verifier {
 
     fn spawn(
         &self,
-        placement: Placement,
         run: Run,
         reply: oneshot::Sender<Result<Report, VerifyError>>,
         permit: OwnedSemaphorePermit,
@@ -285,20 +284,27 @@ impl Verifier {
         if self.is_stopping.load(Ordering::Relaxed) {
             return Err(VerifyError::Stopping);
         }
-        let started = Actor::spawn(placement, "annals-verify", move || async move {
-            let name = run.candidate.description.name.clone();
-            let report = Comparison::new(run).run().await;
-            drop(permit);
-            match report {
-                Ok(Some(report)) => {
-                    info!(plugin = %name, verdict = report.verdict.as_str(), "plugin verified");
-                    // Whoever asked may be gone by now, and needs no answer.
-                    drop(reply.send(Ok(report)));
+        let EngineOptions { placement, on_background_thread, .. } = self.context.options;
+        let verify = "annals-verify";
+        let started = Actor::spawn_in_background(
+            placement,
+            verify,
+            on_background_thread,
+            move || async move {
+                let name = run.candidate.description.name.clone();
+                let report = Comparison::new(run).run().await;
+                drop(permit);
+                match report {
+                    Ok(Some(report)) => {
+                        info!(plugin = %name, verdict = report.verdict.as_str(), "plugin verified");
+                        // Whoever asked may be gone by now, and needs no answer.
+                        drop(reply.send(Ok(report)));
+                    }
+                    Ok(None) => info!(plugin = %name, "verification ended early"),
+                    Err(error) => drop(reply.send(Err(error))),
                 }
-                Ok(None) => info!(plugin = %name, "verification ended early"),
-                Err(error) => drop(reply.send(Err(error))),
-            }
-        });
+            },
+        );
         *actor = Some(started.map_err(VerifyError::Start)?);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals_core::commit::Commit;
-use annals_core::event::NewEvent;
+use annals_core::event::{NewEvent, SchemaVersion};
 use annals_core::id::Digest;
 use annals_core::name::{Category, EventType};
 use annals_core::place::ExpectedRevision;
@@ -15,7 +15,7 @@ use annals_engine::Engine;
 use annals_engine::command::CommandError;
 use annals_engine::plugins::{
     Activation, ForceReason, HistoryEvent, InstallError, InstallOutcome, InstallRequest,
-    RemoveRequest, RollBackRequest,
+    RemoveRequest, RollBackRequest, UnreadEvents,
 };
 use annals_engine::view::ViewError;
 use bytes::Bytes;
@@ -243,7 +243,7 @@ fn other_hosts_follow_roll_backs_and_removals() {
 #[test]
 fn a_version_that_does_not_read_the_history_is_refused() {
     // Guards the gate for aggregates: counts per type and version, nothing changed; with a reason it
-    // is installed, and rolling back over events recorded since is refused likewise.
+    // is installed, with a warning of the projection that will not read its events, and rolling back over events recorded since is refused likewise.
     run(async {
         let engine = World::new().start_with_tally().await;
         install(&engine, tallies("1.0.0")).await;
@@ -259,6 +259,9 @@ fn a_version_that_does_not_read_the_history_is_refused() {
         assert_eq!(version(&engine, "tally").as_deref(), Some("1.0.0"));
         let forced = force(&engine, tally_with_other_events("2.0.0"), "tests only").await.unwrap();
         assert_eq!(forced.plugin.force_reason.unwrap().as_str(), "tests only");
+        let reader = name("tallies");
+        let (event_type, schema_version) = ("added".parse().unwrap(), SchemaVersion(2));
+        assert_eq!(forced.unread, [UnreadEvents { reader, event_type, schema_version }]);
         let error = add(&engine, "a", 2).await.unwrap_err();
         assert!(matches!(error, CommandError::UnreadableEvent { .. }), "{error}");
         add(&engine, "c", 2).await.unwrap();

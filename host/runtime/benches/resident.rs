@@ -1,4 +1,5 @@
-//! What a call into a resident entity costs: `cargo bench -p annals-runtime`.
+//! What a call into a resident entity costs, and loading a component: `cargo bench -p annals-runtime`,
+//! with further components to load, if wanted: `cargo bench -p annals-runtime -- FILE …`.
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -15,7 +16,7 @@ use annals_core::place::Revision;
 use annals_core::plugin::Context;
 use annals_core::port::guest::{AggregateGuest, EntityHandle, GuestPlugin, GuestRuntime as _};
 use annals_core::time::{Clock, Timestamp};
-use annals_runtime::{RuntimeLimits, RuntimeOptions, WasmtimeRuntime};
+use annals_runtime::{CompileCacheOptions, RuntimeLimits, RuntimeOptions, WasmtimeRuntime};
 
 const ROUNDS: u32 = 300_000;
 
@@ -44,6 +45,10 @@ fn main() {
     let start = Instant::now();
     let account = runtime.load(bytes).unwrap();
     println!("load, {} bytes: {:?}", bytes.len(), start.elapsed());
+    load_from_cache("account", bytes);
+    for path in std::env::args().skip(1).filter(|argument| argument.ends_with(".wasm")) {
+        load_from_cache(&path, &std::fs::read(&path).unwrap());
+    }
     let start = Instant::now();
     let mut guest = account.aggregate().unwrap();
     println!("make a sandbox: {:?}", start.elapsed());
@@ -53,6 +58,27 @@ fn main() {
     evolve_in_bulk(account.as_ref(), guest.as_mut());
     create_and_remove(guest.as_mut());
     run_out_of_fuel(&runtime);
+}
+
+/// Loads a component as a daemon does that starts again.
+fn load_from_cache(name: &str, bytes: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = || {
+        let options = RuntimeOptions {
+            limits: RuntimeLimits::default().into(),
+            compile_cache: Some(CompileCacheOptions {
+                folder: folder.path().to_owned(),
+                fresh_key: [7; 32],
+            }),
+            clock: Arc::new(Running(Instant::now())),
+        };
+        WasmtimeRuntime::new(options).unwrap()
+    };
+    runtime().load(bytes).unwrap();
+    let again = runtime();
+    let start = Instant::now();
+    again.load(bytes).unwrap();
+    println!("load {name} from the cache, {} bytes: {:?}", bytes.len(), start.elapsed());
 }
 
 fn opened(plugin: &dyn GuestPlugin, guest: &mut dyn AggregateGuest) -> EntityHandle {

@@ -43,7 +43,7 @@ fn an_operator_looks_at_versions_goes_back_and_removes() {
         assert_eq!(versions.len(), 2, "{shown}");
         assert!(versions[0].contains("  active  ") && versions[1].contains("  kept "), "{shown}");
         let back = done(&daemon, &["plugin", "rollback", "account"]);
-        assert_eq!(back, "rolled the aggregate `account` back to 0.1.0\n");
+        assert_eq!(back, "the aggregate `account` 0.1.0 is active again\n");
         daemon.kill();
         let daemon = Daemon::start(&data);
         let (_, stderr, code) = say(&daemon, &["plugin", "rollback", "account"]);

@@ -1,7 +1,7 @@
 //! How a version differs from the one before.
 
 use annals_core::event::SchemaVersion;
-use annals_engine::plugins::{Change, ChangeKind, Difference, MessageKind};
+use annals_engine::plugins::{Change, ChangeKind, Difference, MessageKind, UnreadEvents};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -47,6 +47,29 @@ impl<'a> ChangeJson<'a> {
             change: change.change,
             is_breaking: change.is_breaking,
             differences: change.differences.iter().map(difference).collect(),
+        }
+    }
+}
+
+/// Events that an active plugin wants and cannot read.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnreadEvents)]
+pub(crate) struct UnreadJson<'a> {
+    /// The plugin that wants them.
+    reader: &'a str,
+    /// Their type.
+    r#type: &'a str,
+    /// Shape of their data.
+    #[schema(value_type = u32)]
+    schema_version: SchemaVersion,
+}
+
+impl<'a> UnreadJson<'a> {
+    pub(super) fn new(unread: &'a UnreadEvents) -> Self {
+        Self {
+            reader: unread.reader.as_str(),
+            r#type: unread.event_type.as_str(),
+            schema_version: unread.schema_version,
         }
     }
 }

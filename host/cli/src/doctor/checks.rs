@@ -36,6 +36,15 @@ pub(super) fn wasm_target() -> Finding {
     Finding::warn("wasm", failure.with_hint(hint))
 }
 
+/// Is there what plugins in other languages are built with?
+pub(super) fn other_languages() -> [Finding; 2] {
+    let found = |name, program: &str, language: &str| match said(program, &["--version"]) {
+        Some(version) => Finding::ok(name, version),
+        None => Finding::ok(name, format!("no `{program}`: only plugins in {language} need it")),
+    };
+    [found("node", "node", "JavaScript"), found("python", "python3", "Python")]
+}
+
 /// The first line that a program says.
 fn said(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;

@@ -22,6 +22,24 @@ struct Difference {
     text: String,
 }
 
+/// Events that an active plugin wants and cannot read.
+#[derive(Debug, Deserialize)]
+pub(super) struct Unread {
+    reader: String,
+    r#type: String,
+    schema_version: u32,
+}
+
+/// Warns of plugins that will fail on what a version records.
+pub(super) fn warn_of(unread: &[Unread], output: &mut Output) {
+    for Unread { reader, r#type, schema_version } in unread {
+        output.warning(format_args!(
+            "`{reader}` wants `{type}` and does not read its version {schema_version}: install a \
+             version of it that does"
+        ));
+    }
+}
+
 /// Prints what changed, and warns of what may break.
 pub(super) fn print(changes: &[Change], output: &mut Output) -> Result<(), Failure> {
     for Change { message, name, schema_version, change, is_breaking, differences } in changes {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::changes::{self, Change};
+use super::changes::{self, Change, Unread};
 use super::component::{CacheArgs, Component};
 use super::force::ForceArgs;
 use super::manifest::Manifest;
@@ -55,6 +55,7 @@ struct Installed {
     outcome: String,
     plugin: Plugin,
     changes: Vec<Change>,
+    unread: Vec<Unread>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,13 +83,17 @@ pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure
     if output.is_json() {
         return output.line(answer.text());
     }
-    let Installed { outcome, plugin, changes } = answer.json()?;
+    let Installed { outcome, plugin, changes, unread } = answer.json()?;
     let Plugin { name, version, kind, commands, tables } = plugin;
     output.line(match outcome.as_str() {
         "unchanged" => format!("the {kind} `{name}` {version} is installed already"),
         outcome => format!("{outcome} the {kind} `{name}` {version}"),
     })?;
     changes::print(&changes, output)?;
+    changes::warn_of(&unread, output);
+    if outcome != "installed" {
+        return Ok(());
+    }
     if let Some(command) = commands.first() {
         let data = example::of(command.schema.as_ref().unwrap_or(&Value::Null));
         let data = Some(data).filter(Value::is_object).unwrap_or_else(|| json!({}));

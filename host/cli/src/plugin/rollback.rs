@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::changes::{self, Change};
+use super::changes::{self, Change, Unread};
 use super::force::ForceArgs;
 use super::history::History;
 use super::show::{self, Plugin};
@@ -44,6 +44,7 @@ struct RolledBack {
     outcome: String,
     plugin: Active,
     changes: Vec<Change>,
+    unread: Vec<Unread>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,13 +75,15 @@ pub(super) fn run(args: &RollbackArgs, output: &mut Output) -> Result<(), Failur
     if output.is_json() {
         return output.line(answer.text());
     }
-    let RolledBack { outcome, plugin, changes } = answer.json()?;
+    let RolledBack { outcome, plugin, changes, unread } = answer.json()?;
     let Active { name, version, kind } = plugin;
     output.line(match outcome.as_str() {
         "unchanged" => format!("the {kind} `{name}` {version} is active already"),
-        _ => format!("rolled the {kind} `{name}` back to {version}"),
+        _ => format!("the {kind} `{name}` {version} is active again"),
     })?;
-    changes::print(&changes, output)
+    changes::print(&changes, output)?;
+    changes::warn_of(&unread, output);
+    Ok(())
 }
 
 /// What is known of a plugin's versions: number and digest of each, once.

@@ -135,8 +135,12 @@ fn print(json: &str, args: &TailArgs, output: &mut Output) -> Result<(), Failure
     if output.is_json() {
         return output.line(json);
     }
-    let Event { stream, revision, position, r#type, .. } = &event;
-    output.line(format_args!("{position:>6}  {stream} {revision}  {}  {}", r#type, event.data()))
+    let Event { stream, revision, position, .. } = &event;
+    output.line(format_args!(
+        "{position:>6}  {stream} {revision}  {}  {}",
+        event.what(),
+        event.data()
+    ))
 }
 
 /// Text in pieces, line by line.

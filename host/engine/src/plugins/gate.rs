@@ -5,8 +5,9 @@
 //! takes over or goes only if the plugins that are active read as much afterwards. What was recorded is counted by the store, so the
 //! answer says how many events of what would be unreadable.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use annals_core::event::SchemaVersion;
 use annals_core::name::EventType;
@@ -67,6 +68,22 @@ pub(super) fn unreadable(
         events_count: count.events_count,
     });
     told.collect()
+}
+
+/// The events that a version records, each in its newest shape, as if one of each were recorded.
+pub(super) fn newest_as_counts(category: &str, description: &Description) -> Vec<EventTypeCount> {
+    let mut newest = BTreeMap::new();
+    for event in &description.events {
+        let version: &mut SchemaVersion = newest.entry(&event.name).or_insert(event.schema_version);
+        *version = (*version).max(event.schema_version);
+    }
+    let counts = newest.into_iter().map(|(event_type, schema_version)| EventTypeCount {
+        category: Arc::from(category),
+        event_type: event_type.clone(),
+        schema_version,
+        events_count: 1,
+    });
+    counts.collect()
 }
 
 /// The events, for a sentence; the first few when there are many.

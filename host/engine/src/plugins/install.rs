@@ -19,7 +19,7 @@ use super::changes::{self, Change};
 use super::log::{self, Activated, Installed, RegistryEvent};
 use super::{
     Activation, INSTALL_ATTEMPTS_MAX, InstallError, InstallOutcome, InstallRequest, Installing,
-    Registry, RollBackRequest, gate,
+    PluginStatus, Registry, RollBackRequest, UnreadEvents, gate,
 };
 use crate::catalog::Catalog;
 
@@ -67,7 +67,8 @@ impl Registry {
                 self.delete_dropped(catalog, &mut installing).await;
             }
             let plugin = self.status(&described).ok_or(InstallError::Stopping)?;
-            return Ok(Activation { outcome, plugin, changes });
+            let unread = self.unread(&plugin);
+            return Ok(Activation { outcome, plugin, changes, unread });
         }
         Err(InstallError::Contended { attempts: INSTALL_ATTEMPTS_MAX })
     }
@@ -86,7 +87,8 @@ impl Registry {
             if self.is_active(name, digest) {
                 let plugin = self.status(name).ok_or(InstallError::Stopping)?;
                 let outcome = InstallOutcome::Unchanged;
-                return Ok(Activation { outcome, plugin, changes: Vec::new() });
+                let (changes, unread) = (Vec::new(), self.unread(&plugin));
+                return Ok(Activation { outcome, plugin, changes, unread });
             }
             let plugin = self.load_kept(digest).await?;
             self.outcome_of_installing(&*plugin)?;
@@ -103,7 +105,8 @@ impl Registry {
             let next = Next { plugin: &plugin, event, principal: request.principal.clone() };
             if self.record(catalog, &mut installing, next).await? {
                 let plugin = self.status(name).ok_or(InstallError::Stopping)?;
-                return Ok(Activation { outcome: InstallOutcome::RolledBack, plugin, changes });
+                let (outcome, unread) = (InstallOutcome::RolledBack, self.unread(&plugin));
+                return Ok(Activation { outcome, plugin, changes, unread });
             }
         }
         Err(InstallError::Contended { attempts: INSTALL_ATTEMPTS_MAX })
@@ -129,7 +132,8 @@ impl Registry {
         installing.waiting.remove(&name);
         self.activate(catalog, prepared, installing);
         let digest = next.plugin.inspection().digest;
-        info!(plugin = %name, digest = %digest.short(), "plugin activated");
+        let version = &next.plugin.description().version;
+        info!(plugin = %name, %version, digest = %digest.short(), "plugin activated");
         Ok(true)
     }
 
@@ -212,6 +216,26 @@ impl Registry {
         let kind = plugin.inspection().kind;
         let before = self.active_description(&description.name);
         before.map_or_else(Vec::new, |before| changes::between(kind, &before, description))
+    }
+
+    /// What other active plugins want of an aggregate's events and cannot read.
+    fn unread(&self, recorder: &PluginStatus) -> Vec<UnreadEvents> {
+        if recorder.kind != PluginKind::Aggregate {
+            return Vec::new();
+        }
+        let upcasts = self.ports.projections.upcasts.current();
+        let category = recorder.description.name.as_str();
+        let newest = gate::newest_as_counts(category, &recorder.description);
+        let readers = self.statuses().into_iter().filter(|it| it.kind != PluginKind::Aggregate);
+        let unread = readers.flat_map(|it| {
+            let unread = gate::unreadable(it.kind, &it.description, &newest, &upcasts);
+            unread.into_iter().map(move |events| UnreadEvents {
+                reader: it.description.name.clone(),
+                event_type: events.event_type,
+                schema_version: events.schema_version,
+            })
+        });
+        unread.collect()
     }
 
     fn surplus(&self, event: &Installed) -> Vec<Digest> {

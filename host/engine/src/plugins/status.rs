@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use annals_core::event::SchemaVersion;
 use annals_core::id::Digest;
-use annals_core::name::PluginName;
+use annals_core::name::{EventType, PluginName};
 use annals_core::place::Revision;
 use annals_core::plugin::{Description, PluginKind};
 use annals_core::time::Timestamp;
@@ -117,6 +118,20 @@ pub struct Activation {
     pub plugin: PluginStatus,
     /// How its commands and events differ from those of the version before.
     pub changes: Vec<Change>,
+    /// Events it may record that active plugins want and cannot read in this version: these will fail
+    /// on the first one.
+    pub unread: Vec<UnreadEvents>,
+}
+
+/// Events that a plugin wants and cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnreadEvents {
+    /// The plugin that wants them.
+    pub reader: PluginName,
+    /// Their type.
+    pub event_type: EventType,
+    /// Shape of their data.
+    pub schema_version: SchemaVersion,
 }
 
 /// What activating a version was.

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annals_core::name::PluginName;
-use tracing::info;
+use tracing::debug;
 
 use super::run::ShardState;
 use crate::catalog::ActiveAggregate;
@@ -101,7 +101,7 @@ impl ShardState {
         drop(versions);
         if let Some(before) = before {
             debug_assert!(before.generation < active.generation, "a shard went back");
-            info!(plugin = %name, version = %active.description.version, "shard swaps plugin");
+            debug!(plugin = %name, version = %active.description.version, "shard swaps plugin");
             self.let_go_if_idle(before.generation);
         }
     }

@@ -37,7 +37,10 @@ pub(super) fn problem(error: &InstallError, text: String) -> Problem {
             with_unreadable(problem, unreadable)
         }
         InstallError::NeededUpcaster { reader, unreadable, .. } => {
-            let problem = Problem::new(Code::UpcasterNeeded, format!("{text}."));
+            let text = format!(
+                "{text}. First install a version of `{reader}` that reads them itself, or remove it."
+            );
+            let problem = Problem::new(Code::UpcasterNeeded, text);
             with_unreadable(problem.with("reader", reader.as_str()), unreadable)
         }
         InstallError::UnknownPlugin { known, .. } => {

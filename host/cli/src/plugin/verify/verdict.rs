@@ -127,7 +127,8 @@ impl Verdict {
             Outcome::Identical | Outcome::Compatible => return None,
             Outcome::Drift => (
                 "does not decide as it was recorded",
-                "when that is what you want, install it: what was recorded stays as it is",
+                "when that is what you want, install it with `--verify --accept-drift`, or without \
+                 `--verify`: what was recorded stays as it is",
             ),
             Outcome::Broken => (
                 "cannot fold its history",
@@ -170,8 +171,9 @@ impl Verdict {
         let (commands, states) = (&self.commands, &self.states);
         let sample = if self.is_sample { ", a sample" } else { "" };
         let streams = thousands(self.streams_count);
+        let count = text::count;
         let mut sums = vec![
-            format!("streams   {streams} with {} events{sample}", thousands(self.events_count)),
+            format!("streams   {streams} with {}{sample}", count(self.events_count, "event")),
             format!(
                 "commands  {} decided again, {} otherwise",
                 thousands(commands.decided_count),
