@@ -23,6 +23,7 @@ pub mod lifecycle;
 mod metrics;
 mod openapi;
 pub mod options;
+mod parked;
 mod plugin;
 pub mod problem;
 mod projection;
@@ -97,6 +98,9 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/plugins/{name}/verify", post(verify::run))
         .route("/v1/projections", get(projection::list))
         .route("/v1/projections/{name}", get(projection::show))
+        .route("/v1/projections/{name}/parked", get(parked::list))
+        .route("/v1/projections/{name}/parked/replay", post(parked::replay))
+        .route("/v1/projections/{name}/parked/discard", post(parked::discard))
         .route("/v1/relay", get(relay::show))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

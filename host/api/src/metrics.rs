@@ -172,6 +172,17 @@ fn lags(page: &mut Page, figures: &Figures) {
             page.sample(&[("plugin", plugin.name.as_str())], lag);
         }
     }
+    page.family(
+        "annals_projection_parked_streams",
+        Kind::Gauge,
+        "Streams of projections that wait behind a parked event.",
+    );
+    for plugin in &figures.plugins {
+        if let Some(count) = plugin.parked_count {
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            page.sample(&[("plugin", plugin.name.as_str())], count);
+        }
+    }
     if let Some(lag) = figures.relay_lag_events {
         let help = "Durable events that the bus has not been given.";
         page.family("annals_relay_lag_events", Kind::Gauge, help);

@@ -13,8 +13,8 @@ use crate::answer::json_response;
 use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
-    Api, aggregate, batch, command, event, feed, health, metrics, plugin, projection, relay,
-    stream, verify, view,
+    Api, aggregate, batch, command, event, feed, health, metrics, parked, plugin, projection,
+    relay, stream, verify, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -69,6 +69,9 @@ pub(crate) fn document() -> Result<Value, Problem> {
         plugin::versions::roll_back,
         plugin::versions::remove,
         verify::run,
+        parked::list,
+        parked::replay,
+        parked::discard,
         projection::list,
         projection::show,
         relay::show,

@@ -114,6 +114,11 @@ pub(crate) struct ProjectionJson<'a> {
     /// How often it failed in a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<u32>,
+    /// Why it fails, where that comes of the plugin and the events; all else is in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    /// How many streams wait behind an event that the plugin could not handle.
+    parked_count: usize,
 }
 
 /// How far a projection is in a partition of the feed.
@@ -134,13 +139,18 @@ pub(crate) struct PartitionJson {
 impl<'a> ProjectionJson<'a> {
     /// `None` for a plugin that is no projection.
     fn new(status: &'a PluginStatus, heads: &[Option<Position>]) -> Option<Self> {
-        let Progress { checkpoints, events_count, phase } = status.progress.as_ref()?;
+        let Progress { checkpoints, events_count, parked_count, phase } =
+            status.progress.as_ref()?;
         let partitions = (0..).map(Partition).zip(checkpoints.iter().zip(heads));
         let partitions = partitions.map(|(partition, (checkpoint, head))| PartitionJson {
             partition,
             checkpoint: *checkpoint,
             head: *head,
         });
+        let cause = match phase {
+            Phase::Failing { cause, is_of_events: true, .. } => Some(cause.as_str()),
+            _ => None,
+        };
         let (phase, attempts) = phase_of(phase);
         Some(Self {
             name: status.description.name.as_str(),
@@ -151,11 +161,14 @@ impl<'a> ProjectionJson<'a> {
             events_count: *events_count,
             phase,
             attempts,
+            cause,
+            parked_count: *parked_count,
         })
     }
 }
 
-/// A phase as clients see it. Its cause is in the log: it may name paths and drivers.
+/// A phase as clients see it. A cause that is not of the plugin is in the log: it may name paths and
+/// drivers.
 pub(crate) fn phase_of(phase: &Phase) -> (&'static str, Option<u32>) {
     match phase {
         Phase::CatchingUp => ("catching-up", None),

@@ -18,6 +18,7 @@ mod health;
 mod limits;
 mod metrics;
 mod openapi;
+mod parked;
 mod partitions;
 mod plugin_versions;
 mod plugins;

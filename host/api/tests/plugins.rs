@@ -129,6 +129,7 @@ async fn shows_how_far_projections_are() {
             "tables": ["balances", "traces"],
             "partitions": [{"partition": 0, "checkpoint": position, "head": position}],
             "events_count": 1,
+        "parked_count": 0,
         })
     );
     let all = host.get("/v1/projections").await.json();

@@ -17,6 +17,7 @@ mod doctor;
 mod failure;
 mod input;
 mod output;
+mod parked;
 mod plugin;
 mod serve;
 mod store;
@@ -57,6 +58,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Aggregate(command) => aggregate::run(command, output),
         Command::Stream(command) => stream::run(command, output),
         Command::View(command) => view::run(command, output),
+        Command::Parked(command) => parked::run(command, output),
         Command::Store(command) => store::run(command, output),
         Command::Bench(command) => bench::run(command, output),
         Command::Doctor(args) => doctor::run(&args, output),

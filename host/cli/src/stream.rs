@@ -34,7 +34,6 @@ struct Event {
     revision: u64,
     position: u64,
     r#type: String,
-    schema_version: u32,
     stored: Option<Stored>,
     recorded_at: String,
     data: Option<Box<RawValue>>,
@@ -54,16 +53,10 @@ impl Event {
             .map_err(|error| Failure::ours(format!("an event does not fit: {error}")))
     }
 
-    /// What happened; of an event that upcasters made, also what is stored.
-    fn what(&self) -> String {
-        let Self { r#type, schema_version, stored, .. } = self;
-        match stored {
-            None => r#type.clone(),
-            Some(stored) => {
-                let Stored { r#type: was, schema_version: version } = stored;
-                format!("{type} v{schema_version}, stored as {was} v{version},")
-            }
-        }
+    /// Of an event that upcasters made: what is stored, for the end of the line.
+    fn stored(&self) -> String {
+        let stored = |it: &Stored| format!("  (stored: {} v{})", it.r#type, it.schema_version);
+        self.stored.as_ref().map(stored).unwrap_or_default()
     }
 
     /// What the event says.

@@ -36,6 +36,8 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         batch_writes_max: projections.batch_writes_max.get(),
         projection_retry_wait: projections.retry_wait,
         projection_retry_wait_max: projections.retry_wait_max,
+        projection_attempts_max: projections.attempts_max,
+        parked_streams_max: projections.parked_streams_max,
         standby_check_every: projections.standby_check_every,
         standby_takeover_after: projections.standby_takeover_after,
         queries_in_flight_max: engine.queries_in_flight_max.get(),

@@ -495,7 +495,7 @@ impl Engine {
         }
     }
 
-    fn projection(&self, name: &PluginName) -> Result<Arc<Projection>, ViewError> {
+    pub(crate) fn projection(&self, name: &PluginName) -> Result<Arc<Projection>, ViewError> {
         self.registry.projection(name).ok_or_else(|| ViewError::UnknownProjection {
             projection: name.clone(),
             known: self.registry.projection_names(),

@@ -51,6 +51,8 @@ pub struct PluginFigures {
     pub quarantined_count: usize,
     /// Projection: how many events are after its checkpoints, when the store tells.
     pub lag_events: Option<u64>,
+    /// Projection: how many streams wait behind a parked event.
+    pub parked_count: Option<usize>,
 }
 
 /// Counts how commands end.
@@ -102,6 +104,7 @@ impl Engine {
         let plugin = |status: crate::plugins::PluginStatus| PluginFigures {
             name: status.description.name.clone(),
             usage: status.usage,
+            parked_count: status.progress.as_ref().map(|progress| progress.parked_count),
             quarantined_count: status.quarantined.count,
             lag_events: status.progress.zip(heads.as_ref()).map(|(at, heads)| lag(heads, &at)),
         };

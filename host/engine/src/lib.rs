@@ -23,6 +23,7 @@ pub mod engine;
 pub mod figures;
 pub mod options;
 mod outcome;
+pub mod parked;
 pub mod plugins;
 pub mod projection;
 pub mod relay;

@@ -56,6 +56,10 @@ pub struct EngineOptions {
     pub projection_retry_wait: Duration,
     /// Longest wait after a projection failed.
     pub projection_retry_wait_max: Duration,
+    /// How often an event is given to a projection that cannot handle it, before it is parked.
+    pub projection_attempts_max: NonZeroU32,
+    /// Most streams of a projection that wait behind a parked event; then it stops instead.
+    pub parked_streams_max: NonZeroUsize,
     /// How often a host that stands by looks how far the one is that projects.
     pub standby_check_every: Duration,
     /// How long a projection may not get on, with events to project, before a host that stands by
@@ -139,6 +143,8 @@ impl Default for EngineOptions {
             batch_writes_max: 10_000,
             projection_retry_wait: Duration::from_millis(100),
             projection_retry_wait_max: Duration::from_secs(30),
+            projection_attempts_max: NonZeroU32::MIN.saturating_add(4),
+            parked_streams_max: NonZeroUsize::MIN.saturating_add(9_999),
             standby_check_every: Duration::from_secs(1),
             standby_takeover_after: Duration::from_secs(10),
             queries_in_flight_max: 64,

@@ -2,14 +2,17 @@
 //!
 //! `runner.rs` is the loop, `feeds.rs` says which partition is next, `projector.rs` calls the guest,
 //! `batch.rs` turns events into columns, `writes.rs` checks what the guest wants written,
-//! `checkpoint.rs` keeps the places. Of several hosts one works: see `fence.rs` and `standby.rs`.
+//! `checkpoint.rs` keeps the places, `parked.rs` what cannot be handled and `attempts.rs` how often it was
+//! tried. Of several hosts one works: see `fence.rs` and `standby.rs`.
 //! Rows are read in [`crate::view`].
 
+mod attempts;
 mod batch;
 mod checkpoint;
 #[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
 mod feeds;
 mod fence;
+pub(crate) mod parked;
 mod projector;
 mod recorder;
 #[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
@@ -35,6 +38,7 @@ use crate::actor::Actor;
 use crate::options::EngineOptions;
 use crate::upcast::Upcasts;
 
+pub use parked::{ParkedEvent, Unpark};
 pub(crate) use runner::Runner;
 pub(crate) use writes::{Tables, check as check_writes};
 
@@ -45,6 +49,8 @@ pub struct Progress {
     pub checkpoints: Vec<Option<Position>>,
     /// How many events of all partitions it has handled since the first.
     pub events_count: u64,
+    /// How many streams wait behind a parked event.
+    pub parked_count: usize,
     /// What it does now.
     pub phase: Phase,
 }
@@ -72,6 +78,8 @@ pub enum Phase {
         cause: String,
         /// How often in a row.
         attempts: u32,
+        /// Whether it comes of the plugin and the events, and not of the host or its stores.
+        is_of_events: bool,
     },
     /// Another host works on the view. This one takes over when that one gives it back, or does not
     /// get on.
@@ -98,6 +106,8 @@ pub(crate) struct Projection {
     pub(crate) progress: watch::Receiver<Progress>,
     // How many wait for a position.
     pub(crate) waiting: watch::Sender<usize>,
+    // Changes when an operator asks for something about parked events.
+    asked: watch::Sender<u64>,
     stop: watch::Sender<bool>,
     // Taken by whoever waits for the end.
     actor: Mutex<Option<Actor>>,
@@ -152,8 +162,10 @@ impl Projection {
         let (report, progress) = watch::channel(Progress {
             checkpoints: positions.collect(),
             events_count: saved.iter().flatten().map(|saved| saved.events_count).sum(),
+            parked_count: 0,
             phase: Phase::CatchingUp,
         });
+        let (asked, wishes) = watch::channel(0);
         let (stop, stopped) = watch::channel(false);
         let (waiting, waited_for) = watch::channel(0);
         let parts = runner::Parts {
@@ -164,6 +176,7 @@ impl Projection {
             report,
             stopped,
             waiting: waited_for,
+            asked: wishes,
         };
         let name = format!("annals-projection-{projection}");
         let actor = Actor::spawn(ports.options.placement, &name, move || Runner::run(parts))
@@ -172,7 +185,12 @@ impl Projection {
                 source: DriverError::with_source("no thread", error),
             })?;
         let actor = Mutex::new(Some(actor));
-        Ok(Self { plugin, description, state, progress, waiting, stop, actor })
+        Ok(Self { plugin, description, state, progress, waiting, asked, stop, actor })
+    }
+
+    /// Tells the runner that an operator asked for something about parked events.
+    pub(crate) fn tell_of_wishes(&self) {
+        self.asked.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Asks the runner to end after its batch.

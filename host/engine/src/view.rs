@@ -8,6 +8,7 @@ use annals_core::name::{PluginName, QueryName, TableName};
 use annals_core::place::{Partition, Position};
 use annals_core::plugin::{GuestRowKey, QueryRefusal};
 use annals_core::port::StateStore;
+use annals_core::port::event_store::ReadError;
 use annals_core::port::guest::{GuestFailure, ViewReadError, ViewReader, ViewRow};
 use annals_core::port::state_store::{KeyRange, Row, RowKey, StateError};
 use bytes::Bytes;
@@ -103,6 +104,9 @@ pub enum ViewError {
     /// The rows cannot be read.
     #[error("the view cannot be read")]
     State(#[source] StateError),
+    /// The streams of the view cannot be read.
+    #[error("the log cannot be read")]
+    Log(#[source] ReadError),
     /// The host is stopping.
     #[error("the host is stopping")]
     Stopping,

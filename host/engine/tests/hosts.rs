@@ -1,5 +1,6 @@
 //! Several hosts on one store: one projects, the others stand by.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -192,7 +193,8 @@ fn a_host_that_fails_alone_sees_that_another_one_gets_on() {
     // Guards readers on a host whose plugin fails there: once another host has taken the view over,
     // it stands by and shows what that one has projected.
     run(async {
-        let world = World::of_partitions(4);
+        let mut world = World::of_partitions(4);
+        world.options.projection_attempts_max = NonZeroU32::MAX;
         let mut ill = world.clone();
         ill.probe = Arc::default();
         ill.ports.runtime = Arc::new(NativeRuntime { probe: Arc::clone(&ill.probe) });

@@ -13,6 +13,7 @@ mod contention;
 mod hosts;
 mod idempotency;
 mod overload;
+mod parked;
 mod partitions;
 mod projections;
 mod quarantine;

@@ -1,5 +1,6 @@
 //! Projections: each event in the view once, whatever happens.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -39,7 +40,8 @@ fn catches_up_with_history_and_then_follows() {
 fn waits_for_a_position_or_says_how_far_it_is() {
     // Guards P5: the row once it is there, or the refusal after the wait.
     run(async {
-        let world = World::new();
+        let mut world = World::new();
+        world.options.projection_attempts_max = NonZeroU32::MAX;
         let engine = world.start_with_tally().await;
         engine.install(None, tallies("1.0.0"), None).await.unwrap();
         let added = add(&engine, "a", 3).await.unwrap();

@@ -25,7 +25,7 @@ fn everything_is_well_beside_a_daemon() {
     let file = format!("[server]\nlisten = \"{address}\"\n[store]\ndata = \"data\"\n");
     std::fs::write(talk.folder.path().join("annals.toml"), file).unwrap();
     let said = talk.say(&["doctor", "--output", "json"]);
-    let names = ["rust", "wasm", "settings", "data", "port", "daemon", "plugins"];
+    let names = ["rust", "wasm", "node", "python", "settings", "data", "port", "daemon", "plugins"];
     assert_eq!(verdicts(&said), expected(&names.map(|name| (name, "ok"))));
     assert_eq!(said.code, Some(0));
     let text = talk.say(&["doctor"]).ok();
@@ -52,6 +52,8 @@ fn what_is_wrong_is_found_with_a_hint() {
         expected(&[
             ("rust", "ok"),
             ("wasm", "ok"),
+            ("node", "ok"),
+            ("python", "ok"),
             ("settings", "ok"),
             ("data", "fail"),
             ("port", "fail"),

@@ -52,7 +52,8 @@ fn a_new_limit_shows_as_drift_and_is_not_installed() {
         let difference = "\n  /outcome: \"accepted\" became \"rejected\"\n";
         assert_eq!(drift.stdout.matches(difference).count(), 2, "{}", drift.stdout);
         let error = "error: `account` 0.2.0 does not decide as it was recorded\n\nhint: when that is what \
-                     you want, install it: what was recorded stays as it is\n";
+                     you want, install it with `--verify --accept-drift`, or without `--verify`: what was \
+                     recorded stays as it is\n";
         assert_eq!(drift.stderr, error);
         let json = talk.say(&["plugin", "verify", "capped.wasm", "--output", "json"]);
         let json: Value = serde_json::from_str(&json.stdout).unwrap();

@@ -124,6 +124,7 @@ impl From<ViewError> for Problem {
             }
             ViewError::Plugin(failure) => plugin_failed(failure),
             ViewError::State(cause) => store::state(cause),
+            ViewError::Log(cause) => unavailable().caused_by(cause),
             ViewError::Stopping => Self::new(Code::Stopping, STOPPING),
             _ => internal().caused_by(&error),
         }

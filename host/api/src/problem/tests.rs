@@ -109,7 +109,7 @@ fn errors_of_views_have_their_codes() {
         position: annals_core::place::Position::new(7),
         wait: std::time::Duration::from_millis(5),
         checkpoint: None,
-        phase: Phase::Failing { cause: SECRET.to_owned(), attempts: 3 },
+        phase: Phase::Failing { cause: SECRET.to_owned(), attempts: 3, is_of_events: false },
     };
     check(not_reached, Code::NotReached);
     check(ViewError::Busy { in_flight_max: 1 }, Code::Busy);

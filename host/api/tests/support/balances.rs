@@ -54,12 +54,16 @@ impl ProjectionGuest for BalancesGuest {
         view: Arc<dyn ViewReader>,
     ) -> Result<Result<Vec<GuestWrite>, ProjectFailure>, GuestFailure> {
         let mut balances = std::collections::BTreeMap::new();
-        let mut start = 0;
+        let (mut start, mut index) = (0, 0);
         let indexes = events.stream_indexes.iter().zip(&events.event_types);
         for ((stream, event), end) in indexes.zip(events.data.ends()) {
             let end = usize::try_from(*end).unwrap();
             let data: Value = serde_json::from_slice(&events.data.bytes()[start..end]).unwrap();
             start = end;
+            if *event == 1 && !data["cents"].is_u64() {
+                return Ok(Err(ProjectFailure::Park(index, "no cents".to_owned())));
+            }
+            index += 1;
             let stream = &events.streams[usize::try_from(*stream).unwrap()];
             let id = stream.split_once('/').unwrap().1;
             let key = row(BALANCES, id.as_bytes());

@@ -131,8 +131,8 @@ pub(crate) fn run(args: &ReadArgs, output: &mut Output) -> Result<(), Failure> {
 
 fn print_event(json: &RawValue, output: &mut Output) -> Result<(), Failure> {
     let event = Event::parse(json.get())?;
-    let (Event { revision, recorded_at, .. }, data) = (&event, event.data());
-    output.line(format_args!("{revision:>4}  {recorded_at}  {}  {data}", event.what()))
+    let (Event { revision, recorded_at, r#type, .. }, data) = (&event, event.data());
+    output.line(format_args!("{revision:>4}  {recorded_at}  {type}  {data}{}", event.stored()))
 }
 
 fn print_command(json: &RawValue, output: &mut Output) -> Result<(), Failure> {

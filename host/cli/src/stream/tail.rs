@@ -135,12 +135,9 @@ fn print(json: &str, args: &TailArgs, output: &mut Output) -> Result<(), Failure
     if output.is_json() {
         return output.line(json);
     }
-    let Event { stream, revision, position, .. } = &event;
-    output.line(format_args!(
-        "{position:>6}  {stream} {revision}  {}  {}",
-        event.what(),
-        event.data()
-    ))
+    let Event { stream, revision, position, r#type, .. } = &event;
+    let (data, stored) = (event.data(), event.stored());
+    output.line(format_args!("{position:>6}  {stream} {revision}  {type}  {data}{stored}"))
 }
 
 /// Text in pieces, line by line.

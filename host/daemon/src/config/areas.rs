@@ -216,6 +216,12 @@ area! {
         retry_wait: Duration = engine().projection_retry_wait;
         /// Longest wait after a projection failed.
         retry_wait_max: Duration = engine().projection_retry_wait_max;
+        /// How often an event is given to a projection that cannot handle it. Then it is parked, and its
+        /// stream waits behind it.
+        attempts_max: NonZeroU32 = engine().projection_attempts_max;
+        /// Most streams of a projection that wait behind a parked event. Then the projection stops
+        /// instead.
+        parked_streams_max: NonZeroUsize = count(engine().parked_streams_max.get());
         /// How often a host looks how far a projection is that another host runs.
         standby_check_every: Duration = engine().standby_check_every;
         /// How long a projection may not get on, with events to project, before another host takes it

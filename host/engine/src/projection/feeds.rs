@@ -168,6 +168,13 @@ impl Feeds {
         }
     }
 
+    /// Goes on reading after `read_up_to`, wherever the stored checkpoint is.
+    pub(super) fn goes_on_after(&mut self, index: usize, read_up_to: Option<Position>) {
+        if let Some(place) = self.places.get_mut(index) {
+            place.read_up_to = read_up_to;
+        }
+    }
+
     /// Notes that the next event of a partition is for another host to project.
     pub(super) fn hold_back(&mut self, index: usize) {
         if let Some(place) = self.places.get_mut(index) {

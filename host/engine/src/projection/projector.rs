@@ -1,6 +1,7 @@
 //! The guest's part: events in, checked writes out.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use annals_core::event::RecordedEvent;
@@ -46,6 +47,8 @@ pub(super) struct Bundles {
 pub(super) enum Fault {
     #[error("the feed cannot be read")]
     Read(#[from] ReadError),
+    #[error("the plugin does not start")]
+    Start(#[source] GuestFailure),
     #[error(transparent)]
     Guest(#[from] GuestFailure),
     #[error(transparent)]
@@ -53,9 +56,11 @@ pub(super) enum Fault {
     #[error("event at position {} cannot be read", .0.position)]
     Upcast(#[source] Box<UpcastError>),
     #[error("event at position {position} was refused: {cause}")]
-    Refused { index: usize, position: u64, cause: String },
+    Refused { index: usize, position: u64, cause: String, is_final: bool },
     #[error("the writes for the event at position {position} alone are too many for the view")]
     TooLarge { position: u64, source: StateError },
+    #[error("{streams_max} streams are parked already (projections.parked_streams_max)")]
+    ParkedFull { streams_max: NonZeroUsize, source: Box<Fault> },
     #[error("the view cannot be written")]
     State(#[from] StateError),
     #[error(transparent)]
@@ -70,6 +75,36 @@ impl Fault {
             Self::Batch(error) => Some(error.index()),
             Self::Upcast(error) => Some(error.index),
             _ => None,
+        }
+    }
+
+    /// Whether it comes of the events and what plugins make of them, so that others may do better.
+    pub(super) const fn is_of_events(&self) -> bool {
+        match self {
+            Self::Guest(failure) => !matches!(failure, GuestFailure::View { .. }),
+            Self::State(error) => matches!(
+                error,
+                StateError::NotACounter { .. }
+                    | StateError::CounterOverflow { .. }
+                    | StateError::TooLarge { .. }
+            ),
+            Self::Batch(_) | Self::Upcast(_) | Self::Refused { .. } | Self::TooLarge { .. } => true,
+            Self::Read(_) | Self::Start(_) | Self::ParkedFull { .. } | Self::Checkpoint(_) => false,
+        }
+    }
+
+    /// Whether giving the event to the plugin again is of no use, as it says.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { is_final: true, .. })
+    }
+
+    /// The same, if only `event` was to be written.
+    pub(super) fn about_one(self, event: Option<&RecordedEvent>) -> Self {
+        match (self, event) {
+            (Self::State(source @ StateError::TooLarge { .. }), Some(event)) => {
+                Self::TooLarge { position: event.position.get(), source }
+            }
+            (fault, _) => fault,
         }
     }
 }
@@ -140,20 +175,21 @@ impl Projector {
         }
         let mut guest = match self.guest.take() {
             Some(guest) => guest,
-            None => self.plugin.projection()?,
+            None => self.plugin.projection().map_err(Fault::Start)?,
         };
         // After a failure the guest is not put back: the next call gets a fresh one.
         let said = guest.project(&filled.batch, Arc::clone(&self.view));
         let said = said.inspect_err(|failure| self.keep_bundle(filled, failure))?;
         self.guest = Some(guest);
         let writes = said.map_err(|failure| {
+            let is_final = matches!(failure, ProjectFailure::Park(..));
             let (ProjectFailure::Retry(index, cause) | ProjectFailure::Park(index, cause)) =
                 failure;
             // The index comes from a guest; one out of range counts as the first event.
             let index = usize::try_from(index).unwrap_or_default();
             let index = filled.sources.get(index).copied().unwrap_or_default();
             let position = events.get(index).map_or(0, |event| event.position.get());
-            Fault::Refused { index, position, cause }
+            Fault::Refused { index, position, cause, is_final }
         })?;
         let checked =
             writes::check(self.description.name.as_str(), &self.tables, writes, writes_max);

@@ -1,7 +1,8 @@
 //! The loop of one projection: read, project, commit, wait; partition by partition in turn.
 //!
 //! Whatever goes wrong, nothing is skipped: the batch is tried again with a growing wait, and other
-//! projections go on. Writes and checkpoint are one commit, conditional on the old checkpoint and on
+//! projections go on; an event that the plugin cannot handle is found by smaller batches and parked
+//! with its stream, see `runner/deliver.rs` and `runner/unpark.rs`. Writes and checkpoint are one commit, conditional on the old checkpoint and on
 //! the fence, so each event is in the view exactly once, whatever crashes and however many hosts
 //! run the projection.
 //!
@@ -12,23 +13,28 @@
 //!                 └──────────────another host was faster──────────────────────►─┘
 //! ```
 
+#[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
+mod deliver;
+#[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
+mod unpark;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_core::event::RecordedEvent;
-use annals_core::invariants;
 use annals_core::limits::READ_EVENTS_MAX;
 use annals_core::port::StateStore;
 use annals_core::port::event_store::FeedFilter;
 use annals_core::port::guest::{GuestFailure, GuestPlugin};
-use annals_core::port::state_store::{StateCommit, StateError};
+use annals_core::port::state_store::StateError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
+use super::attempts::Attempts;
 use super::checkpoint::{self, Checkpoint};
 use super::feeds::Feeds;
 use super::fence::{self, Fence};
+use super::parked::Parked;
 use super::projector::{Bundles, Fault, Projector};
 use super::size::BatchSize;
 use super::standby::{Standby, WAITED_CHECK_EVERY};
@@ -44,6 +50,8 @@ pub(super) struct Parts {
     pub(super) stopped: watch::Receiver<bool>,
     /// How many wait for the view to reach a position.
     pub(super) waiting: watch::Receiver<usize>,
+    /// Changes when an operator asks for something about parked events.
+    pub(super) asked: watch::Receiver<u64>,
 }
 
 /// The loop of one projection.
@@ -62,6 +70,14 @@ pub(crate) struct Runner {
     size: BatchSize,
     /// How many events the last batch had.
     taken: usize,
+    /// How often events were delivered; `None`: not known since the view was taken.
+    attempts: Option<Attempts>,
+    parked: Parked,
+    asked: watch::Receiver<u64>,
+    /// When the wishes of operators were read last.
+    asked_at: Instant,
+    /// The size of batches of events that were parked.
+    unpark_size: BatchSize,
 }
 
 /// What this host does about the view.
@@ -73,6 +89,14 @@ enum Role {
     Working { fence: Fence, is_sure: bool },
     /// Watches another host working on it.
     StandingBy,
+}
+
+/// What became of a delivery.
+enum Delivered {
+    /// So many of the events are in the view.
+    Events(usize),
+    /// The first one is parked.
+    Parked,
 }
 
 /// What to do after a step.
@@ -105,7 +129,12 @@ impl Runner {
             standby: Standby::default(),
             feeds: Feeds::new(store, &*parts.ports.bus, parts.saved, retry_wait),
             size: BatchSize::new(options.batch_events_max, rows_max),
+            unpark_size: BatchSize::new(options.batch_events_max, rows_max),
             taken: 0,
+            attempts: None,
+            parked: Parked::default(),
+            asked: parts.asked,
+            asked_at: Instant::now(),
             state: parts.state,
             report: parts.report,
             stopped: parts.stopped,
@@ -163,8 +192,13 @@ impl Runner {
         // Not a failure yet: fewer events at once may fit a limit, and the events before a refused
         // one are committed in a batch of their own.
         let is_smaller = match fault {
-            Fault::Guest(GuestFailure::Limit { .. })
-            | Fault::State(StateError::TooLarge { .. }) => self.size.halve(self.taken),
+            Fault::Guest(GuestFailure::View { .. }) => false,
+            Fault::Guest(_)
+            | Fault::State(
+                StateError::TooLarge { .. }
+                | StateError::NotACounter { .. }
+                | StateError::CounterOverflow { .. },
+            ) => self.size.halve(self.taken),
             fault => fault.event().is_some_and(|index| self.size.end_before(index)),
         };
         if is_smaller {
@@ -178,7 +212,8 @@ impl Runner {
             return Duration::ZERO;
         }
         warn!(%projection, error = %cause, attempts, "projection failed");
-        self.set_phase(Phase::Failing { cause, attempts });
+        let is_of_events = fault.is_of_events();
+        self.set_phase(Phase::Failing { cause, attempts, is_of_events });
         if let Role::Working { fence, .. } = self.role {
             // Meanwhile another host may take over, and get further.
             self.role = Role::Working { fence, is_sure: false };
@@ -197,7 +232,16 @@ impl Runner {
             return sleep(wait).await;
         }
         if !matches!(self.role, Role::StandingBy) {
-            return self.feeds.changed().await;
+            let look_again = self.asked_at + self.ports.options.standby_check_every;
+            let may_be_asked = self.parked.count() > 0;
+            tokio::select! {
+                biased;
+                () = self.feeds.changed() => {}
+                Ok(()) = self.asked.changed() => self.asked.mark_changed(),
+                // Another host may have been asked.
+                () = sleep_until(look_again), if may_be_asked => {}
+            }
+            return;
         }
         self.waiting.mark_unchanged();
         let due = self.standby.due(self.check_every());
@@ -224,6 +268,7 @@ impl Runner {
             Some(fence) => {
                 info!(%projection, epoch = fence.epoch, "projection works here");
                 self.role = Role::Working { fence, is_sure: false };
+                self.attempts = None;
             }
             None => self.begin_to_stand_by(),
         }
@@ -242,8 +287,13 @@ impl Runner {
     /// Goes on where the view is, if it is still this host's.
     async fn find_place(&mut self, fence: Fence) -> Result<Next, Fault> {
         self.projector.forget();
-        let name = &self.projector.description.name;
+        let name = &self.projector.description.name.clone();
         let saved = checkpoint::load(&*self.state, &*self.ports.store, name).await?;
+        let partitions_count = self.ports.store.capabilities().partitions_count;
+        if self.attempts.is_none() {
+            self.attempts = Some(Attempts::load(&*self.state, partitions_count).await?);
+        }
+        self.look_for_wishes().await?;
         // Read last: while the fence is ours, nobody else has moved a checkpoint.
         if fence::read(&*self.state).await? == Some(fence) {
             self.role = Role::Working { fence, is_sure: true };
@@ -312,18 +362,30 @@ impl Runner {
 
     /// Handles one page of the partition whose turn it is.
     async fn work(&mut self, fence: Fence) -> Result<Next, Fault> {
+        if self.unpark(fence).await? {
+            return Ok(Next::Step);
+        }
         let Some(index) = self.feeds.turn() else {
             self.set_phase(Phase::CaughtUp);
             return Ok(Next::Wait);
         };
         let limit = self.size.events().min(READ_EVENTS_MAX);
         let page = self.feeds.read(index, &self.filter, limit).await?;
-        let mut events = page.events.as_slice();
+        let wanted = self.parked.without(&page.events);
+        let mut events = &*wanted;
         while !events.is_empty() && !*self.stopped.borrow() {
-            let taken = self.project(index, events, fence).await?;
-            events = events.get(taken..).unwrap_or_default();
+            match self.deliver(index, events, fence).await? {
+                Delivered::Events(taken) => events = events.get(taken..).unwrap_or_default(),
+                // Its stream may have more events here, which wait from now on.
+                Delivered::Parked => return Ok(Next::Step),
+            }
         }
         if events.is_empty() {
+            let last_waits =
+                wanted.last().map(|it| it.position) != page.events.last().map(|it| it.position);
+            if last_waits {
+                self.pass(index, &page, fence).await?;
+            }
             self.feeds.has_read(index, &page);
             self.feeds.end_turn();
         }
@@ -332,68 +394,13 @@ impl Runner {
         Ok(Next::Step)
     }
 
-    /// Projects the first events of a page and commits; returns how many it took.
-    async fn project(
-        &mut self,
-        index: usize,
-        events: &[RecordedEvent],
-        fence: Fence,
-    ) -> Result<usize, Fault> {
-        let options = &self.ports.options;
-        let filled = self.projector.fill(events, self.size.events(), options.batch_bytes_max)?;
-        self.taken = filled.taken;
-        let writes_max = options.batch_writes_max(&self.projector.description.name);
-        let mut writes = self.projector.project(&filled, events, writes_max)?;
-        let Some(place) = self.feeds.place(index) else { return Ok(events.len()) };
-        let (partition, saved) = (place.partition, place.saved.as_ref());
-        let last = events.get(..filled.taken).and_then(<[_]>::last);
-        let checkpoint = Checkpoint {
-            store_id: self.ports.store.store_id(),
-            position: last.map(|event| event.position).or(place.read_up_to),
-            events_count: saved.map_or(0, |saved| saved.events_count)
-                + u64::try_from(filled.taken).unwrap_or_default(),
-        };
-        debug_assert!(
-            invariants::checkpoint_passes_only_handled(checkpoint.position, events, filled.taken),
-            "the checkpoint passes an event that was not handled"
-        );
-        writes.push(checkpoint.write(partition));
-        let conditions = vec![fence.still_there(), Checkpoint::unchanged_since(saved, partition)];
-        self.commit(StateCommit { conditions, writes }, events, fence).await?;
-        self.feeds.has_saved(index, checkpoint);
-        self.size.grow();
-        self.set_phase(Phase::CatchingUp);
-        Ok(filled.taken)
-    }
-
-    async fn commit(
-        &mut self,
-        commit: StateCommit,
-        events: &[RecordedEvent],
-        fence: Fence,
-    ) -> Result<(), Fault> {
-        let Err(error) = self.state.commit(commit).await else { return Ok(()) };
-        match &error {
-            // Another host has taken the view, or an earlier commit of this one came late; or this
-            // commit may be there or not. Where the view is now tells.
-            StateError::ConditionFailed { .. } | StateError::OutcomeUnknown(_) => {
-                self.role = Role::Working { fence, is_sure: false };
-            }
-            StateError::TooLarge { .. } if self.taken == 1 => {
-                let position = events.first().map_or(0, |event| event.position.get());
-                return Err(Fault::TooLarge { position, source: error });
-            }
-            _ => {}
-        }
-        Err(error.into())
-    }
-
     fn set_phase(&self, phase: Phase) {
         let places = self.feeds.places();
         let saved = self.feeds.places().filter_map(|place| place.saved.as_ref());
         let progress = Progress {
             checkpoints: places.map(|place| place.read_up_to).collect(),
             events_count: saved.map(|saved| saved.events_count).sum(),
+            parked_count: self.parked.count(),
             phase,
         };
         self.report.send_if_modified(|current| {

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// their commands grew 26 times beside a plugin that took 3 ms each time.
 const SLOW_US: u64 = 1_000;
 
-/// What a failed call counts as, in microseconds, however long it took: a whole budget of fuel, which it
-/// may have used, and a new sandbox. A few fast decisions make it forgotten.
-const FAILED_US: u64 = 50_000;
+/// What a failed call counts as, in microseconds, however long it took: it may have used a whole budget of
+/// fuel, and needs a new sandbox. One makes a plugin slow, a few fast decisions make it forgotten.
+const FAILED_US: u64 = 10_000;
 
 /// Each decision moves the mean by this part of its difference.
 const WEIGHT: u64 = 8;
@@ -67,7 +67,7 @@ mod tests {
             pace.decided(3_000);
             !pace.is_slow()
         });
-        assert_eq!(fast_until_forgotten, Some(15));
+        assert_eq!(fast_until_forgotten, Some(2));
         (0..100).for_each(|_| pace.decided(1_200_000));
         assert!(pace.is_slow(), "as slow as this each time");
         (0..100).for_each(|_| pace.decided(0));

@@ -34,6 +34,10 @@ pub(crate) struct Probe {
     pub(crate) sandboxes: AtomicU64,
     /// While not 0, the projection fails and counts down.
     pub(crate) projection_failures: AtomicU64,
+    /// What the projection cannot handle: events of this amount.
+    pub(crate) poison: Mutex<Option<(i64, Poison)>>,
+    /// How often it was given such an event.
+    pub(crate) refusals: AtomicU64,
     /// How many rows more the projection writes for each batch.
     pub(crate) more_rows: AtomicU64,
     /// Partition and number of events of each batch the projection was given.
@@ -54,6 +58,19 @@ impl Probe {
     pub(crate) fn take(counter: &AtomicU64) -> u64 {
         counter.swap(0, Ordering::Relaxed)
     }
+}
+
+/// What happens when the projection is given an event that it cannot handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Poison {
+    /// It says that trying again may help.
+    Retry,
+    /// It says that trying again does not help.
+    Park,
+    /// It traps, and so does not say which event it was.
+    Trap,
+    /// The host ends before there is an answer.
+    Crash,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -405,6 +422,35 @@ struct Tallies {
     probe: Arc<Probe>,
 }
 
+impl Tallies {
+    /// What is answered to a batch with an event that cannot be handled.
+    fn poisoned(
+        &self,
+        events: &EventBatch,
+    ) -> Option<Result<Result<Vec<GuestWrite>, ProjectFailure>, GuestFailure>> {
+        let (poison, kind) = (*self.probe.poison.lock().unwrap())?;
+        let mut start = 0;
+        let index = events.data.ends().iter().position(|end| {
+            let end = usize::try_from(*end).unwrap();
+            let event: Added = serde_json::from_slice(&events.data.bytes()[start..end]).unwrap();
+            start = end;
+            event.amount == poison
+        })?;
+        self.probe.refusals.fetch_add(1, Ordering::Relaxed);
+        let index = u32::try_from(index).unwrap();
+        let cause = "unheard of".to_owned();
+        Some(match kind {
+            Poison::Retry => Ok(Err(ProjectFailure::Retry(index, cause))),
+            Poison::Park => Ok(Err(ProjectFailure::Park(index, cause))),
+            Poison::Trap => {
+                let (plugin, call) = ("tallies".to_owned(), "project");
+                Err(GuestFailure::Trap { plugin, call, cause })
+            }
+            Poison::Crash => panic!("{cause}"),
+        })
+    }
+}
+
 impl ProjectionGuest for Tallies {
     fn project(
         &mut self,
@@ -415,6 +461,9 @@ impl ProjectionGuest for Tallies {
         if failures.load(Ordering::Relaxed) > 0 {
             failures.fetch_sub(1, Ordering::Relaxed);
             return Ok(Err(ProjectFailure::Retry(0, "not today".to_owned())));
+        }
+        if let Some(refused) = self.poisoned(events) {
+            return refused;
         }
         let batch = (events.partition.0, events.events_count());
         self.probe.batches.lock().unwrap().push(batch);
