@@ -1,6 +1,8 @@
 //! `annals parked`: what an operator does about an event that a projection cannot handle.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Talk;
 

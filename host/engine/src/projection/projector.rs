@@ -60,7 +60,7 @@ pub(super) enum Fault {
     #[error("the writes for the event at position {position} alone are too many for the view")]
     TooLarge { position: u64, source: StateError },
     #[error("{streams_max} streams are parked already (projections.parked_streams_max)")]
-    ParkedFull { streams_max: NonZeroUsize, source: Box<Fault> },
+    ParkedFull { streams_max: NonZeroUsize, source: Box<Self> },
     #[error("the view cannot be written")]
     State(#[from] StateError),
     #[error(transparent)]

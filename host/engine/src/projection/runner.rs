@@ -13,9 +13,7 @@
 //!                 └──────────────another host was faster──────────────────────►─┘
 //! ```
 
-#[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
 mod deliver;
-#[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
 mod unpark;
 
 use std::sync::Arc;

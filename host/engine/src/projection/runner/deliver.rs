@@ -30,7 +30,8 @@ impl Runner {
             Begun::Bulk => self.size.events(),
             Begun::Alone => 1,
             Begun::TooOften { attempts } => {
-                self.park(index, first, CAUSE_OF_CRASHES.to_owned(), attempts, fence).await?;
+                let why = (CAUSE_OF_CRASHES.to_owned(), attempts);
+                self.park(index, first, why, fence).await?;
                 return Ok(Delivered::Parked);
             }
         };
@@ -54,7 +55,7 @@ impl Runner {
             let streams_max = options.parked_streams_max;
             return Err(Fault::ParkedFull { streams_max, source: Box::new(fault) });
         }
-        self.park(index, first, chain(&fault), attempts, fence).await?;
+        self.park(index, first, (chain(&fault), attempts), fence).await?;
         Ok(Delivered::Parked)
     }
 
@@ -123,13 +124,13 @@ impl Runner {
         Ok(filled.taken)
     }
 
-    /// Parks `event`, which is the next of its partition, and with it its stream.
+    /// Parks `event`, which is the next of its partition, and with it its stream; says why and after how
+    /// many attempts.
     async fn park(
         &mut self,
         index: usize,
         event: &RecordedEvent,
-        cause: String,
-        attempts: u32,
+        (cause, attempts): (String, u32),
         fence: Fence,
     ) -> Result<(), Fault> {
         let Some(place) = self.feeds.place(index) else { return Ok(()) };

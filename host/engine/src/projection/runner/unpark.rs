@@ -141,8 +141,8 @@ impl Runner {
             Some(Unpark::Discard) => {
                 warn!(%projection, %stream, %revision, "parked event discarded, its stream goes on");
             }
-            _ => {
-                info!(%projection, %stream, %revision, "parked event replayed, its stream goes on")
+            Some(Unpark::Replay) | None => {
+                info!(%projection, %stream, %revision, "parked event replayed, its stream goes on");
             }
         }
         Ok(())
