@@ -237,7 +237,7 @@ pub use crate::random::Random;
 pub use crate::rejection::Rejection;
 pub use crate::table::{KeyRange, Table};
 pub use crate::upcaster::{Unreadable, Upcast, Upcaster};
-pub use crate::view::{Row, View, Writes};
+pub use crate::view::{Reads, Row, View, Writes};
 
 /// Makes an enum the commands of an aggregate.
 ///

@@ -3,9 +3,11 @@
 //! The host shows the rows as they were when the call began. What the call itself wrote is laid
 //! over them here, so that an event sees what the events before it did.
 
+mod rows;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::{Bound, Deref};
+use std::ops::Deref;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::bindings::annals::plugin::view::RowKey;
 use crate::bindings::exports::annals::plugin::projection::Write;
 use crate::{KeyRange, Table, host, trap, trap_because};
+use rows::{Rows, Stored, Written};
 
 /// The rows of a projection, to read.
 ///
@@ -22,17 +25,8 @@ use crate::{KeyRange, Table, host, trap, trap_because};
 #[derive(Debug)]
 pub struct View {
     tables: &'static [&'static str],
-    /// By table and key: what this call wrote.
-    written: BTreeMap<(u32, Vec<u8>), Written>,
-}
-
-/// What a call did to a row. At most one per row, whatever the number of writes.
-#[derive(Debug, Clone)]
-enum Written {
-    Put(Vec<u8>),
-    Deleted,
-    /// Added to a row that was not read.
-    Added(i64),
+    /// What this call wrote and read ahead.
+    rows: Rows,
 }
 
 /// A row of a table.
@@ -54,7 +48,7 @@ impl<V> Row<V> {
 
 impl View {
     pub(crate) fn new(tables: &'static [&'static str]) -> Self {
-        Self { tables, written: BTreeMap::new() }
+        Self { tables, rows: Rows::default() }
     }
 
     /// The row with a key.
@@ -64,7 +58,11 @@ impl View {
     /// When the table is not declared or the row is not a `V`, as all functions of a view.
     #[must_use]
     pub fn get<V: DeserializeOwned>(&self, table: Table<V>, key: impl AsRef<[u8]>) -> Option<V> {
-        self.get_many(table, [key]).into_iter().next().flatten()
+        let (index, key) = (self.index(table), key.as_ref());
+        match self.rows.find(index, key).and_then(rows::Known::value) {
+            Some(value) => value.map(|value| decode(table, &value)),
+            None => self.get_many(table, [key]).into_iter().next().flatten(),
+        }
     }
 
     /// The rows with these keys, in the order of the keys. Asks the host once, where several
@@ -80,24 +78,27 @@ impl View {
         keys: impl IntoIterator<Item = impl AsRef<[u8]>>,
     ) -> Vec<Option<V>> {
         let index = self.index(table);
-        let rows: Vec<RowKey> = keys
-            .into_iter()
-            .map(|key| RowKey { table: index, key: key.as_ref().to_vec() })
-            .collect();
-        let stored = host::get_many(&rows);
-        if stored.len() != rows.len() {
-            trap_because("the host answered another number of rows than was asked for");
+        // `None`: the next of those that the host is asked for.
+        let mut known: Vec<Option<Option<V>>> = Vec::new();
+        let mut asked: Vec<RowKey> = Vec::new();
+        for key in keys {
+            let key = key.as_ref();
+            let value = self.rows.find(index, key).and_then(rows::Known::value);
+            if value.is_none() {
+                asked.push(RowKey { table: index, key: key.to_vec() });
+            }
+            known.push(value.map(|value| value.map(|value| decode(table, &value))));
         }
-        rows.into_iter()
-            .zip(stored)
-            .map(|(row, stored)| {
-                let value = match self.written.get(&(row.table, row.key)) {
-                    None => stored,
-                    Some(written) => written.over(stored.as_deref()),
-                };
-                value.map(|value| decode(table, &value))
-            })
-            .collect()
+        let mut answers = asked.iter().zip(stored(&asked));
+        let mut next = || -> Option<V> {
+            let (row, stored) = answers.next()?;
+            let written = self.rows.find(index, &row.key).and_then(|row| row.written.as_ref());
+            match written {
+                Some(written) => written.over(stored.as_deref()).map(|it| decode(table, &it)),
+                None => stored.map(|stored| decode(table, &stored)),
+            }
+        };
+        known.into_iter().map(|known| known.unwrap_or_else(&mut next)).collect()
     }
 
     /// Rows whose keys are in a range, in key order, at most `limit` of them.
@@ -116,21 +117,16 @@ impl View {
             return Vec::new();
         }
         let index = self.index(table);
-        let written: Vec<(&Vec<u8>, &Written)> = self
-            .written
-            .range((Bound::Included((index, range.start.clone())), Bound::Unbounded))
-            .take_while(|((other, key), _)| *other == index && range.contains(key))
-            .map(|((_, key), written)| (key, written))
-            .collect();
+        let written = self.rows.written_in(index, range);
         // A row deleted by this call takes the place of one that is wanted. With as many rows
         // more, whatever lies behind the last stored row is behind `limit` rows that stay.
         let deleted = written.iter().filter(|(_, written)| matches!(written, Written::Deleted));
         let deleted = u32::try_from(deleted.count()).unwrap_or(u32::MAX);
         let mut rows = stored_rows(index, range, limit.saturating_add(deleted));
         for (key, written) in written {
-            match written.over(rows.get(key).map(Vec::as_slice)) {
-                Some(value) => rows.insert(key.clone(), value),
-                None => rows.remove(key),
+            match written.over(rows.get(&key).map(Vec::as_slice)).map(Cow::into_owned) {
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
             };
         }
         rows.into_iter()
@@ -140,21 +136,12 @@ impl View {
     }
 
     fn index<V>(&self, table: Table<V>) -> u32 {
-        let index = self.tables.iter().position(|name| *name == table.name());
+        // Most often it is the same constant: then there is nothing to compare.
+        let is_it = |name: &&str| std::ptr::eq(*name, table.name()) || *name == table.name();
+        let index = self.tables.iter().position(is_it);
         match index.and_then(|index| u32::try_from(index).ok()) {
             Some(index) => index,
             None => trap_because(&format!("table `{}` is not in `TABLES`", table.name())),
-        }
-    }
-}
-
-impl Written {
-    /// The row as the call sees it, over the row as the host has it.
-    fn over(&self, stored: Option<&[u8]>) -> Option<Vec<u8>> {
-        match self {
-            Self::Put(value) => Some(value.clone()),
-            Self::Deleted => None,
-            Self::Added(amount) => Some(sum(stored.unwrap_or(b"0"), *amount)),
         }
     }
 }
@@ -202,38 +189,75 @@ impl Writes {
     ///
     /// When the sum does not fit 64 bits.
     pub fn add(&mut self, table: Table<i64>, key: impl AsRef<[u8]>, amount: i64) {
-        let place = (self.view.index(table), key.as_ref().to_vec());
-        let next = match self.view.written.get(&place) {
+        let index = self.view.index(table);
+        let written = &mut self.view.rows.entry(index, key.as_ref()).written;
+        let next = match written.take() {
             None => Written::Added(amount),
             Some(Written::Deleted) => Written::Put(sum(b"0", amount)),
-            Some(Written::Put(value)) => Written::Put(sum(value, amount)),
+            Some(Written::Put(value)) => Written::Put(sum(&value, amount)),
             Some(Written::Added(before)) => match before.checked_add(amount) {
                 Some(total) => Written::Added(total),
                 None => trap_because("counter is out of range"),
             },
         };
-        self.view.written.insert(place, next);
+        *written = Some(next);
     }
 
     fn write<V>(&mut self, table: Table<V>, key: impl AsRef<[u8]>, written: Written) {
-        let place = (self.view.index(table), key.as_ref().to_vec());
-        self.view.written.insert(place, written);
+        let index = self.view.index(table);
+        self.view.rows.entry(index, key.as_ref()).written = Some(written);
+    }
+
+    /// Asks the host once for all rows that `name` names.
+    pub(crate) fn read_ahead(&mut self, name: impl FnOnce(&mut Reads<'_>)) {
+        let before = self.view.rows.count();
+        name(&mut Reads { view: &mut self.view });
+        for rows in self.view.rows.named_after(before).chunks_mut(READ_AHEAD_ROWS) {
+            let keys: Vec<RowKey> = rows.iter().map(rows::Known::row_key).collect();
+            for (row, value) in rows.iter_mut().zip(stored(&keys)) {
+                row.stored = value.map_or(Stored::Absent, Stored::Value);
+            }
+        }
     }
 
     /// The writes for the host, one per row.
     pub(crate) fn finish(self) -> Vec<Write> {
-        let written = self.view.written.into_iter();
-        written
-            .map(|((table, key), written)| {
-                let row = RowKey { table, key };
-                match written {
-                    Written::Put(value) => Write::Put((row, value)),
-                    Written::Deleted => Write::Delete(row),
-                    Written::Added(amount) => Write::Add((row, amount)),
-                }
-            })
-            .collect()
+        self.view.rows.into_writes()
     }
+}
+
+/// The rows that [`Projection::project`](crate::Projection::project) will read, named ahead of it in
+/// [`Projection::reads`](crate::Projection::reads).
+#[derive(Debug)]
+pub struct Reads<'a> {
+    view: &'a mut View,
+}
+
+impl Reads<'_> {
+    /// Names a row, which need not be there. Naming one again is fine.
+    ///
+    /// # Panics
+    ///
+    /// When the table is not declared.
+    pub fn row<V>(&mut self, table: Table<V>, key: impl AsRef<[u8]>) {
+        let index = self.view.index(table);
+        self.view.rows.entry(index, key.as_ref());
+    }
+}
+
+/// How many rows are read ahead in one call, so that rows of some KiB fit what the host answers.
+const READ_AHEAD_ROWS: usize = 1_000;
+
+/// Rows as the host has them, in the order of the keys.
+fn stored(keys: &[RowKey]) -> Vec<Option<Vec<u8>>> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let stored = host::get_many(keys);
+    if stored.len() != keys.len() {
+        trap_because("the host answered another number of rows than was asked for");
+    }
+    stored
 }
 
 /// The integer that a counter row is.

@@ -67,40 +67,58 @@ pub(crate) fn project_batch<T: Projection>(
     events: &types::EventBatch,
 ) -> Result<Vec<projection::Write>, projection::Failure> {
     let mut view = Writes::new(T::TABLES);
-    for index in 0..events.event_types.len() {
-        project_event::<T>(events, index, &mut view).map_err(|failure| {
-            // Batches are limited to far fewer events than this can count.
-            let event = u32::try_from(index).unwrap_or(u32::MAX);
-            match failure.remedy {
-                Remedy::Retry => projection::Failure::Retry((event, failure.message)),
-                Remedy::Park => projection::Failure::Park((event, failure.message)),
-            }
-        })?;
+    let (decoded, undecodable) = decode_batch::<T>(events);
+    view.read_ahead(|reads| {
+        for (index, event) in decoded.iter().enumerate() {
+            T::reads(event, &meta(events, index), reads);
+        }
+    });
+    let decoded_count = decoded.len();
+    for (index, event) in decoded.into_iter().enumerate() {
+        let projected = T::project(event, &meta(events, index), &mut view);
+        projected.map_err(|failure| wire_failure(index, failure))?;
     }
-    Ok(view.finish())
+    match undecodable {
+        Some(failure) => Err(wire_failure(decoded_count, failure)),
+        None => Ok(view.finish()),
+    }
 }
 
-fn project_event<T: Projection>(
-    events: &types::EventBatch,
-    index: usize,
-    view: &mut Writes,
-) -> Result<(), Failure> {
+/// The events of a batch up to the first that does not decode, and what is wrong with that one. It
+/// never will decode, until another version of the plugin is there.
+fn decode_batch<T: Projection>(events: &types::EventBatch) -> (Vec<T::Event>, Option<Failure>) {
+    let mut decoded = Vec::with_capacity(events.event_types.len());
+    for (index, event_type) in events.event_types.iter().enumerate() {
+        let data = payload(&events.data, &events.data_ends, index);
+        match T::Event::decode(*event_type, data) {
+            Ok(event) => decoded.push(event),
+            Err(error) => return (decoded, Some(Failure::park(chain(&error)))),
+        }
+    }
+    (decoded, None)
+}
+
+fn meta(events: &types::EventBatch, index: usize) -> EventMeta<'_> {
     let stream = usize::try_from(entry(&events.stream_indexes, index)).unwrap_or(usize::MAX);
     let Some(stream_id) = events.streams.get(stream) else {
         trap_because("the host's stream index is out of range");
     };
-    let meta = EventMeta {
+    EventMeta {
         stream_id,
         revision: entry(&events.revisions, index),
         position: entry(&events.positions, index),
         partition: events.partition,
         recorded_at_ms: entry(&events.recorded_at, index),
-    };
-    let data = payload(&events.data, &events.data_ends, index);
-    // An event that does not decode never will, until another version of the plugin is there.
-    let event = T::Event::decode(entry(&events.event_types, index), data)
-        .map_err(|error| Failure::park(chain(&error)))?;
-    T::project(event, &meta, view)
+    }
+}
+
+fn wire_failure(index: usize, failure: Failure) -> projection::Failure {
+    // Batches are limited to far fewer events than this can count.
+    let event = u32::try_from(index).unwrap_or(u32::MAX);
+    match failure.remedy {
+        Remedy::Retry => projection::Failure::Retry((event, failure.message)),
+        Remedy::Park => projection::Failure::Park((event, failure.message)),
+    }
 }
 
 /// Finds a query by its name and answers it.

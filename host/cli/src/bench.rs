@@ -1,20 +1,26 @@
-//! `annals bench`: measures commands, from the caller to the disk.
+//! `annals bench`: measures commands, from the caller to the disk, and projections.
 //!
 //! ```text
-//! load.rs     who sends what, how many at once, until when
-//! target.rs   to whom: the engine in this process, or a daemon over HTTP
-//! disk.rs     how fast the disk alone is
-//! machine.rs  what it runs on, and what it cost
-//! report.rs   the figures, as text and as JSON
-//! swap.rs     another measurement: what commands wait while versions of a plugin swap
+//! load.rs        who sends what, how many at once, until when
+//! rate.rs        commands at a steady rate
+//! target.rs      to whom: the engine in this process, or a daemon over HTTP
+//! disk.rs        how fast the disk alone is
+//! machine.rs     what it runs on, and what it cost
+//! threads.rs     what single threads cost
+//! report.rs      the figures, as text and as JSON
+//! swap.rs        another measurement: what commands wait while versions of a plugin swap
+//! projection.rs  and another: how fast a projection catches up
 //! ```
 
 mod disk;
 mod load;
 mod machine;
+mod projection;
+mod rate;
 mod report;
 mod swap;
 mod target;
+mod threads;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +43,7 @@ use target::Target;
 pub(crate) enum BenchCommand {
     Commands(CommandsArgs),
     Swap(swap::SwapArgs),
+    Projection(projection::ProjectionArgs),
 }
 
 /// Measure commands of an aggregate, each answered when it is durable
@@ -95,6 +102,7 @@ pub(crate) fn run(command: BenchCommand, output: &mut Output) -> Result<(), Fail
     match command {
         BenchCommand::Commands(args) => run_commands(&args, output),
         BenchCommand::Swap(args) => swap::run(&args, output),
+        BenchCommand::Projection(args) => projection::run(&args, output),
     }
 }
 

@@ -138,7 +138,7 @@ impl Default for EngineOptions {
             quarantine_wait_max: Duration::from_mins(5),
             quarantined_streams_max: NonZeroUsize::MIN.saturating_add(9_999),
             plugins: BTreeMap::new(),
-            batch_events_max: 2_000,
+            batch_events_max: annals_core::limits::READ_EVENTS_MAX,
             batch_bytes_max: 4 << 20,
             batch_writes_max: 10_000,
             projection_retry_wait: Duration::from_millis(100),

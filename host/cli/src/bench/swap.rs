@@ -21,9 +21,10 @@ use bytes::Bytes;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::load::{self, Load, Until};
+use super::rate::{Answer, Answered, Rate};
 use super::target::Target;
 use super::{component, config_in, folder_in};
 use crate::args::duration;
@@ -74,9 +75,6 @@ pub(crate) struct SwapArgs {
 /// How long after the answer a command still counts as around a swap: entities are loaded again.
 const AFTERMATH: Duration = Duration::from_millis(250);
 
-/// How often due commands are sent.
-const TICK: Duration = Duration::from_millis(1);
-
 /// Most commands unanswered (inclusive), which is what the engine is told as well.
 const IN_FLIGHT_MAX: usize = 65_536;
 
@@ -104,9 +102,6 @@ struct Report {
     /// How much longer the longest wait around a swap is than the longest one elsewhere.
     longest_extra_wait_us: u64,
 }
-
-/// A command that was answered: when it was due, and how long it waited.
-type Answered = Result<(Instant, Duration), Failure>;
 
 /// Runs the command.
 pub(super) fn run(args: &SwapArgs, output: &mut Output) -> Result<(), Failure> {
@@ -143,9 +138,10 @@ async fn measure(
     swap(&engine, None).await?;
     output.note("depositing and swapping …");
     let end = Instant::now() + args.duration;
+    let rate = Rate { per_second: args.rate, streams_count: args.streams };
     let (answers, answered) = mpsc::unbounded_channel();
     let (sent, swaps) = tokio::join!(
-        send(args, &target, answers, end),
+        rate.send(&target, answers, |due| due < end),
         swap_until(end, args.every, &engine, &other)
     );
     sent?;
@@ -153,36 +149,6 @@ async fn measure(
     drop((target, engine));
     assembly.close(&config).await;
     report
-}
-
-/// Sends commands when they are due, each in a task that reports how long it waited.
-async fn send(
-    args: &SwapArgs,
-    target: &Target,
-    answers: mpsc::UnboundedSender<Answered>,
-    end: Instant,
-) -> Result<(), Failure> {
-    let start = Instant::now();
-    let interval = Duration::from_secs(1) / u32::try_from(args.rate).unwrap_or(u32::MAX);
-    let mut due = start;
-    let mut number = 0;
-    while due < end {
-        sleep(TICK).await;
-        let now = Instant::now();
-        while due <= now && due < end {
-            let (mut target, answers) = (target.another().await?, answers.clone());
-            let (at, stream) = (due, number % args.streams);
-            // Owned by the channel: the report waits until all senders are gone.
-            tokio::spawn(async move {
-                let sent = target.send(load::Kind::Deposit, std::iter::once(stream)).await;
-                // Whoever reports may have given up over an earlier failure.
-                drop(answers.send(sent.map(|()| (at, at.elapsed()))));
-            });
-            due += interval;
-            number += 1;
-        }
-    }
-    Ok(())
 }
 
 /// Installs `other`, or goes back to what was there before.
@@ -226,12 +192,12 @@ async fn report(
     let mut quiet = load::histogram()?;
     let mut around = load::histogram()?;
     while let Some(answer) = answered.recv().await {
-        let (due, wait) = answer?;
+        let Answer { due, answered, .. } = answer?;
         // A command counts as around a swap if any of its wait was.
         let is_around =
-            swaps.iter().any(|(began, ended)| due + wait >= *began && due <= *ended + AFTERMATH);
+            swaps.iter().any(|(began, ended)| answered >= *began && due <= *ended + AFTERMATH);
         let histogram = if is_around { &mut around } else { &mut quiet };
-        let recorded = histogram.record(us(wait));
+        let recorded = histogram.record(us(answered - due));
         recorded.map_err(|error| Failure::ours(format!("a wait does not fit: {error}")))?;
     }
     let longest_swap = swaps.iter().map(|(began, ended)| *ended - *began).max();

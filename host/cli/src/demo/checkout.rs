@@ -32,6 +32,11 @@ pub(crate) fn build_account() -> Result<Vec<u8>, Failure> {
     build_plugin(&find()?, ACCOUNT)
 }
 
+/// Builds the projection `account-balances` of the bank.
+pub(crate) fn build_account_balances() -> Result<Vec<u8>, Failure> {
+    build_plugin(&find()?, ACCOUNT_BALANCES)
+}
+
 fn build_plugin(root: &Path, folder: &str) -> Result<Vec<u8>, Failure> {
     let target_dir = target_dir(root).join("plugins");
     let built = build(&BuildOptions {

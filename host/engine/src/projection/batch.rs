@@ -54,8 +54,10 @@ pub(super) fn fill(
     let mut batch = EventBatch::default();
     let mut streams: HashMap<&str, u32> = HashMap::new();
     let (mut sources, mut taken) = (Vec::new(), 0);
+    // Of one event at a time.
+    let mut entries: Vec<Entry<'_>> = Vec::new();
     for (event, changed) in seen.iter() {
-        let mut entries: Vec<Entry<'_>> = Vec::new();
+        entries.clear();
         let mut add = |event_type: &EventType, version, data| {
             let index = index_of(indexes, event_type, version).map_err(|Unknown| {
                 BatchError::UnknownVersion {
@@ -80,27 +82,24 @@ pub(super) fn fill(
         if taken > 0 && is_full {
             break;
         }
-        let next_stream = u32::try_from(batch.streams.len()).unwrap_or(u32::MAX);
-        let stream = match streams.get(event.stream.as_str()) {
-            Some(known) => *known,
-            None if entries.is_empty() => next_stream,
-            None => {
-                batch.streams.push(event.stream.to_shared());
-                streams.insert(event.stream.as_str(), next_stream);
-                next_stream
-            }
-        };
-        for (index, data) in entries {
+        batch.partition = event.partition;
+        taken += 1;
+        if entries.is_empty() {
+            continue;
+        }
+        let stream = *streams.entry(event.stream.as_str()).or_insert_with(|| {
+            batch.streams.push(event.stream.to_shared());
+            u32::try_from(batch.streams.len() - 1).unwrap_or(u32::MAX)
+        });
+        for &(index, data) in &entries {
             batch.data.push(data)?;
             batch.stream_indexes.push(stream);
             batch.event_types.push(index);
             batch.revisions.push(event.revision);
             batch.positions.push(event.position);
             batch.recorded_at.push(event.recorded_at);
-            sources.push(taken);
+            sources.push(taken - 1);
         }
-        batch.partition = event.partition;
-        taken += 1;
     }
     debug_assert_eq!(batch.streams.len(), streams.len(), "a stream is named once");
     Ok(Filled { batch, sources, taken })

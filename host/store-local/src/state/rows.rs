@@ -109,7 +109,8 @@ pub(super) fn scan(
     Ok(found)
 }
 
-/// Checks the conditions, then does the writes in their order.
+/// Checks the conditions, then does the writes: those of a row in their order, and the rows in the order
+/// of their keys, so that rows side by side in the file are written one after the other.
 pub(super) fn apply(connection: &Connection, commit: &StateCommit) -> Result<(), Refused> {
     let mut get = connection.prepare_cached(GET)?;
     for condition in &commit.conditions {
@@ -123,7 +124,9 @@ pub(super) fn apply(connection: &Connection, commit: &StateCommit) -> Result<(),
     }
     let mut put = connection.prepare_cached(PUT)?;
     let mut delete = connection.prepare_cached(DELETE)?;
-    for write in &commit.writes {
+    let mut writes: Vec<&StateWrite> = commit.writes.iter().collect();
+    writes.sort_by(|one, other| row_of(one).cmp(&row_of(other)));
+    for write in writes {
         match write {
             StateWrite::Put(row, value) => {
                 put.execute(params![&*row.table, &*row.key, Value(value)])?;
@@ -139,6 +142,12 @@ pub(super) fn apply(connection: &Connection, commit: &StateCommit) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// The table and key of a write.
+fn row_of(write: &StateWrite) -> (&str, &[u8]) {
+    let (StateWrite::Put(row, _) | StateWrite::Delete(row) | StateWrite::Add(row, _)) = write;
+    (&row.table, &row.key)
 }
 
 fn add(row: &RowKey, before: Option<&[u8]>, amount: i64) -> Result<String, StateError> {

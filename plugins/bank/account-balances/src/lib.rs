@@ -12,7 +12,7 @@
 //! The tests are in `tests/rows.rs` and run natively.
 
 use annals_sdk::{EventMeta, Failure, KeyRange, Projection, Queries, QueryContext, QueryError};
-use annals_sdk::{Table, Value, View, Writes, json};
+use annals_sdk::{Reads, Table, Value, View, Writes, json};
 
 /// A row per account that was ever opened, by account id.
 pub const ACCOUNTS: Table<AccountRow> = Table::new("accounts");
@@ -101,6 +101,10 @@ impl Projection for AccountBalances {
         }
         replace(view, meta.id(), before, &account);
         Ok(())
+    }
+
+    fn reads(_: &Event, meta: &EventMeta<'_>, reads: &mut Reads<'_>) {
+        reads.row(ACCOUNTS, meta.id());
     }
 }
 

@@ -97,6 +97,7 @@ impl Runner {
         self.taken = filled.taken;
         let writes_max = options.batch_writes_max(&self.projector.description.name);
         let mut writes = self.projector.project(&filled, events, writes_max)?;
+        let writes_count = writes.len();
         let Some(place) = self.feeds.place(index) else { return Ok(events.len()) };
         let (partition, saved) = (place.partition, place.saved.as_ref());
         let last = events.get(..filled.taken).and_then(<[_]>::last);
@@ -119,7 +120,7 @@ impl Runner {
             self.attempts.get_or_insert_default().has_ended(partition, last.position);
         }
         self.feeds.has_saved(index, checkpoint);
-        self.size.grow();
+        self.size.grow(filled.taken, writes_count, writes_max);
         self.set_phase(Phase::CatchingUp);
         Ok(filled.taken)
     }

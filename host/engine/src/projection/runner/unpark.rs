@@ -91,6 +91,7 @@ impl Runner {
         self.taken = filled.taken;
         let writes_max = options.batch_writes_max(&self.projector.description.name);
         let mut writes = self.projector.project(&filled, events, writes_max)?;
+        let writes_count = writes.len();
         let Some(last) = events.get(..filled.taken).and_then(<[_]>::last) else { return Ok(()) };
         let Some(place) = self.feeds.place(index) else { return Ok(()) };
         let (partition, saved) = (place.partition, place.saved.as_ref());
@@ -111,7 +112,7 @@ impl Runner {
         self.feeds.has_saved(index, checkpoint);
         self.feeds.goes_on_after(index, read_up_to);
         self.parked.keep(rest);
-        self.unpark_size.grow();
+        self.unpark_size.grow(filled.taken, writes_count, writes_max);
         Ok(())
     }
 
