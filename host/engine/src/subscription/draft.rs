@@ -86,6 +86,18 @@ impl Draft {
         self.record().window.bytes().saturating_add(bytes) <= limits.window_bytes_max
     }
 
+    /// How often an event may have been delivered to be delivered again. Without room to park it, it
+    /// may be any number of times.
+    pub(super) fn attempts_max(&self, limits: &SubscriptionLimits) -> u32 {
+        let is_full = self.record().parked_streams_count >= limits.parked_streams_max;
+        if is_full { u32::MAX } else { self.record().settings.attempts_max }
+    }
+
+    /// Whether there are events to park that one commit could not hold.
+    pub(super) fn has_exhausted(&self, limits: &SubscriptionLimits) -> bool {
+        !self.record().window.exhausted(self.attempts_max(limits), 1).is_empty()
+    }
+
     /// Parks the events that came back too often, as many as one commit can hold. The rest follow with
     /// the next change.
     pub(super) async fn park_exhausted(
@@ -172,8 +184,9 @@ impl Draft {
         Ok(())
     }
 
-    /// Whether there is something to commit: more than a short way further in the feed.
-    pub(super) fn is_worth_it(&self, limits: &SubscriptionLimits) -> bool {
+    /// Whether there is something to commit. A way further in the feed alone is, when it is not a
+    /// short one or nothing comes after it (`is_last`).
+    pub(super) fn is_worth_it(&self, limits: &SubscriptionLimits, is_last: bool) -> bool {
         let (before, after) = (&self.before, self.record());
         let is_changed = !self.writes.is_empty()
             || before.window != after.window
@@ -181,7 +194,8 @@ impl Draft {
         let partitions = before.partitions.iter().zip(&after.partitions);
         let passed_over =
             partitions.map(|(before, after)| events_between(before.read_up_to, after.read_up_to));
-        is_changed || passed_over.sum::<u64>() >= limits.passed_over_events_max
+        let worth_events = if is_last { 1 } else { limits.passed_over_events_max };
+        is_changed || passed_over.sum::<u64>() >= worth_events
     }
 
     pub(super) async fn commit(self, state: &dyn StateStore) -> Result<Change, StateError> {

@@ -66,7 +66,18 @@ struct Idle {
     places: Vec<Option<Position>>,
     next_end_ms: Option<u64>,
     is_full: bool,
-    is_at_head: bool,
+    /// Whether there is more to do at once.
+    goes_on: bool,
+}
+
+/// A call of a member, over its tries.
+struct Call<'a> {
+    name: &'a SubscriptionName,
+    request: &'a LeaseRequest,
+    /// The member's newest lease when the call began.
+    seen: Option<u64>,
+    /// Whether no other try follows.
+    is_last: bool,
 }
 
 type Place = (Partition, Position);
@@ -92,37 +103,37 @@ impl Subscriptions {
             in_range("lease_ms", lease_ms, limits.lease_ms_min, limits.lease_ms_max)?;
         }
         let deadline = Instant::now() + request.wait;
-        let mut seen = None;
+        let mut call =
+            Call { name, request: &request, seen: None, is_last: request.wait.is_zero() };
         let shared = self.hub.of(name);
         let mut changes = shared.changes();
-        if let Some(ended) = self.try_lease(name, &request, &mut seen).await?.ended() {
+        let first = self.try_lease(&mut call).await?;
+        if let Some(ended) = first.ended() {
             return Ok(ended);
         }
-        if request.wait.is_zero() {
+        if call.is_last {
             return Ok(Vec::new());
         }
         let Ok(_watch) = timeout_at(deadline, shared.watch()).await else { return Ok(Vec::new()) };
         loop {
             changes.mark_unchanged();
-            let idle = match self.try_lease(name, &request, &mut seen).await? {
-                Taken::Nothing(idle) => idle,
+            let idle = match self.try_lease(&mut call).await? {
+                Taken::Nothing(idle) if !call.is_last => idle,
                 taken => return Ok(taken.ended().unwrap_or_default()),
             };
-            let is_late = tokio::select! {
+            tokio::select! {
                 biased;
-                () = sleep_until(deadline) => true,
-                () = self.something_new(&idle, &mut changes) => false,
-            };
-            if is_late {
-                return Ok(Vec::new());
+                // One more look, that notes how far it came.
+                () = sleep_until(deadline) => call.is_last = true,
+                () = self.something_new(&idle, &mut changes) => {}
             }
         }
     }
 
     /// Waits until trying again may lead to events.
     async fn something_new(&self, idle: &Idle, changes: &mut watch::Receiver<u64>) {
-        if !idle.is_at_head && !idle.is_full {
-            // The filter held everything back: others get a turn before the next pages.
+        if idle.goes_on {
+            // E.g. the filter held everything back: others get a turn before the next pages.
             tokio::task::yield_now().await;
             return;
         }
@@ -153,37 +164,31 @@ impl Subscriptions {
         }
     }
 
-    async fn try_lease(
-        &self,
-        name: &SubscriptionName,
-        request: &LeaseRequest,
-        seen: &mut Option<u64>,
-    ) -> Result<Taken, SubscriptionError> {
-        let shared = self.hub.of(name);
+    async fn try_lease(&self, call: &mut Call<'_>) -> Result<Taken, SubscriptionError> {
+        let shared = self.hub.of(call.name);
         let _turn = shared.turn().await;
         for _ in 0..self.ports.limits.conflict_retries_max.get() {
-            if let Some(taken) = Box::pin(self.take(name, request, seen, &shared)).await? {
+            if let Some(taken) = Box::pin(self.take(call, &shared)).await? {
                 return Ok(taken);
             }
         }
-        Err(self.contended(name))
+        Err(self.contended(call.name))
     }
 
     /// One try; `None`: another host changed the subscription meanwhile.
     async fn take(
         &self,
-        name: &SubscriptionName,
-        request: &LeaseRequest,
-        seen: &mut Option<u64>,
+        call: &mut Call<'_>,
         shared: &Shared,
     ) -> Result<Option<Taken>, SubscriptionError> {
+        let (name, request) = (call.name, call.request);
         let limits = &self.ports.limits;
         let state = &*self.ports.state;
         let mut draft = Draft::new(self.load(name).await?);
         let now = self.ports.clock.now();
         let member = draft.record().member(&request.member).map(|it| (it.number, it.lease));
         let newest = member.map_or(0, |(_, lease)| lease);
-        if *seen.get_or_insert(newest) != newest {
+        if *call.seen.get_or_insert(newest) != newest {
             return Ok(Some(Taken::Fenced));
         }
         if let Some((number, _)) = member {
@@ -195,16 +200,17 @@ impl Subscriptions {
         filling.read_released(&mut draft).await?;
         let first = first_partition(draft.record());
         let wanted = request.events_max;
-        let there = draft.record().window.deliverable(first, wanted);
+        let attempts_max = draft.attempts_max(limits);
+        let there = draft.record().window.deliverable(first, wanted, attempts_max);
         if there.len() < wanted {
             filling.read_feed(&mut draft, first, wanted - there.len()).await?;
         }
-        let places = draft.record().window.deliverable(first, wanted);
+        let places = draft.record().window.deliverable(first, wanted, attempts_max);
         let idle = Idle {
             places: draft.record().partitions.iter().map(|place| place.read_up_to).collect(),
             next_end_ms: draft.record().window.next_end().map(|end| end.ms_since(now)),
             is_full: filling.is_full,
-            is_at_head: filling.is_at_head,
+            goes_on: (!filling.is_at_head && !filling.is_full) || draft.has_exhausted(limits),
         };
         let events = self.load_events(draft.record(), places, filling.events).await?;
         let has_released = draft.writes_count() > 0;
@@ -212,7 +218,7 @@ impl Subscriptions {
             true => Vec::new(),
             false => self.deliver(name, draft.record_mut(), request, events)?,
         };
-        if !draft.is_worth_it(limits) {
+        if !draft.is_worth_it(limits, call.is_last) {
             return Ok(Some(Taken::Nothing(idle)));
         }
         if !draft.commit(state).await?.is_done() {

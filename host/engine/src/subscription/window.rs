@@ -231,14 +231,20 @@ impl Window {
         exhausted
     }
 
-    /// The events that can be delivered now, beginning with a partition, at most `count`.
-    pub(super) fn deliverable(&self, first: Partition, count: usize) -> Vec<(Partition, Position)> {
+    /// The events that can be delivered now, beginning with a partition, at most `count`. Those that
+    /// were delivered `attempts_max` times are to be parked.
+    pub(super) fn deliverable(
+        &self,
+        first: Partition,
+        count: usize,
+        attempts_max: u32,
+    ) -> Vec<(Partition, Position)> {
         let begin = self.0.partition_point(|entry| entry.partition < first);
         let (before, from) = self.0.split_at(begin);
         let mut blocked = HashSet::new();
         let mut deliverable = Vec::new();
         for entry in from.iter().chain(before) {
-            if entry.holding != Holding::Nobody {
+            if entry.holding != Holding::Nobody || entry.attempts >= attempts_max {
                 blocked.insert(&entry.stream);
             } else if deliverable.len() < count && !blocked.contains(&entry.stream) {
                 deliverable.push(entry.place());
