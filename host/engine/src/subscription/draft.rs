@@ -184,9 +184,9 @@ impl Draft {
         Ok(())
     }
 
-    /// Whether there is something to commit. A way further in the feed alone is, when it is not a
-    /// short one or nothing comes after it (`is_last`).
-    pub(super) fn is_worth_it(&self, limits: &SubscriptionLimits, is_last: bool) -> bool {
+    /// Whether there is something to commit. A way further in the feed alone is, when it is at least so
+    /// many events.
+    pub(super) fn is_worth_it(&self, worth_events: u64) -> bool {
         let (before, after) = (&self.before, self.record());
         let is_changed = !self.writes.is_empty()
             || before.window != after.window
@@ -194,7 +194,6 @@ impl Draft {
         let partitions = before.partitions.iter().zip(&after.partitions);
         let passed_over =
             partitions.map(|(before, after)| events_between(before.read_up_to, after.read_up_to));
-        let worth_events = if is_last { 1 } else { limits.passed_over_events_max };
         is_changed || passed_over.sum::<u64>() >= worth_events
     }
 

@@ -218,7 +218,8 @@ impl Subscriptions {
             true => Vec::new(),
             false => self.deliver(name, draft.record_mut(), request, events)?,
         };
-        if !draft.is_worth_it(limits, call.is_last) {
+        let worth_events = if call.is_last { 1 } else { limits.passed_over_events_max };
+        if !draft.is_worth_it(worth_events) {
             return Ok(Some(Taken::Nothing(idle)));
         }
         if !draft.commit(state).await?.is_done() {
