@@ -257,7 +257,9 @@ async fn what_does_not_fit_is_refused_with_the_field() {
     put(&host, "/v1/subscriptions/Other", &json!({})).await.assert_code(400, "bad-name");
     host.get("/v1/subscriptions/other").await.assert_code(404, "unknown-subscription");
     let lease = json!({"member": "a"});
-    host.post("/v1/subscriptions/other/lease", &lease).await.assert_code(404, "unknown-subscription");
+    host.post("/v1/subscriptions/other/lease", &lease)
+        .await
+        .assert_code(404, "unknown-subscription");
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod plugin;
 mod serve;
 mod store;
 mod stream;
+mod subscription;
 mod tasks;
 mod text;
 mod view;
@@ -56,6 +57,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Decide(args) => command::run(args, output),
         Command::Aggregate(command) => aggregate::run(command, output),
         Command::Stream(command) => stream::run(command, output),
+        Command::Subscription(command) => subscription::run(command, output),
         Command::View(command) => view::run(command, output),
         Command::Store(command) => store::run(command, output),
         Command::Bench(command) => bench::run(command, output),
