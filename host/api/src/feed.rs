@@ -41,7 +41,7 @@ use crate::stream::PAGE_EVENTS;
         ("last-event-id" = Option<String>, Header, description = "Event streams: the position of the last event received; goes before `after`."),
     ),
     responses(
-        (status = 200, description = "A page of events, or an event stream: `id` is the position, `data` the event; `event: caught-up` tells that the head was reached.",
+        (status = 200, description = "A page of events, or an event stream: `id` is the position, `data` the event; `event: caught-up` tells that the head was reached, `event: fell-behind` that the client is too slow, and where it is; `data` has `partition`, `position`, `reason` (`behind`: it goes on; `stalled`: it ends) and `head`.",
             content((FeedPageJson<'static> = "application/json"), (String = "text/event-stream"))),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     ),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request ─► layer.rs ─► request/ ─► command.rs, batch.rs, aggregate.rs, stream.rs,
-//!            id, limit   headers,    feed.rs, view.rs, plugin.rs, projection.rs
+//!            id, limit   headers,    feed.rs, view.rs, plugin.rs, projection.rs, subscription.rs
 //!                        path, query,      │ engine
 //!                        body              ▼
 //! response ◄─ layer.rs ◄──────────── answer.rs, json.rs, problem.rs
@@ -30,6 +30,7 @@ mod projection;
 mod relay;
 mod request;
 mod stream;
+mod subscription;
 mod verify;
 mod view;
 
@@ -101,6 +102,7 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/projections/{name}/parked", get(parked::list))
         .route("/v1/projections/{name}/parked/replay", post(parked::replay))
         .route("/v1/projections/{name}/parked/discard", post(parked::discard))
+        .merge(subscriptions())
         .route("/v1/relay", get(relay::show))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -110,6 +112,25 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(Arc::clone(&api))
         .layer(layer::RequestLayer(api))
+}
+
+/// The calls of subscriptions.
+fn subscriptions() -> Router<Arc<Api>> {
+    use subscription::{deliveries, parked};
+    Router::new()
+        .route("/v1/subscriptions", get(subscription::list))
+        .route(
+            "/v1/subscriptions/{name}",
+            put(subscription::create).get(subscription::show).delete(subscription::delete),
+        )
+        .route("/v1/subscriptions/{name}/lease", post(deliveries::lease))
+        .route("/v1/subscriptions/{name}/ack", post(deliveries::ack))
+        .route("/v1/subscriptions/{name}/retry", post(deliveries::retry))
+        .route("/v1/subscriptions/{name}/park", post(deliveries::park))
+        .route("/v1/subscriptions/{name}/extend", post(deliveries::extend))
+        .route("/v1/subscriptions/{name}/parked", get(parked::list))
+        .route("/v1/subscriptions/{name}/parked/replay", post(parked::replay))
+        .route("/v1/subscriptions/{name}/parked/discard", post(parked::discard))
 }
 
 async fn unknown_route() -> Problem {

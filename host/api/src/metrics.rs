@@ -3,7 +3,8 @@
 //!
 //! The figures are there already, in the engine and beside the plugins; here they are only written. So
 //! there is no registry, and the few rules of the format are in `Page`. Labels are names of plugins and
-//! words of this file: a client cannot make new series.
+//! subscriptions, of which there are few, and words of this file: a client cannot make series without
+//! end.
 
 mod page;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use annals_core::usage::HandlerUsage;
 use annals_engine::figures::{CommandFigures, Figures, PluginFigures};
+use annals_engine::subscription::SubscriptionStatus;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
@@ -56,6 +58,7 @@ fn text(figures: &Figures) -> String {
     failures(&mut page, &figures.plugins);
     plugins(&mut page, &figures.plugins);
     lags(&mut page, figures);
+    subscriptions(&mut page, &figures.subscriptions);
     page.into_text()
 }
 
@@ -187,5 +190,63 @@ fn lags(page: &mut Page, figures: &Figures) {
         let help = "Durable events that the bus has not been given.";
         page.family("annals_relay_lag_events", Kind::Gauge, help);
         page.sample(&[], lag);
+    }
+}
+
+/// A figure of a subscription.
+type SubscriptionFigure = (&'static str, Kind, &'static str, fn(&SubscriptionStatus) -> u64);
+
+const SUBSCRIPTIONS: [SubscriptionFigure; 6] = [
+    (
+        "annals_subscription_lag_events",
+        Kind::Gauge,
+        "Events after the checkpoints of subscriptions.",
+        |it| it.lag_events,
+    ),
+    (
+        "annals_subscription_in_flight_events",
+        Kind::Gauge,
+        "Events that subscriptions read and members did not handle.",
+        |it| count(it.in_flight_count),
+    ),
+    (
+        "annals_subscription_leased_events",
+        Kind::Gauge,
+        "Events that members of subscriptions have.",
+        |it| count(it.leased_count),
+    ),
+    (
+        "annals_subscription_parked_events",
+        Kind::Gauge,
+        "Events that are parked; others may wait behind them.",
+        |it| it.parked_count,
+    ),
+    (
+        "annals_subscription_delivered_total",
+        Kind::Counter,
+        "Deliveries of all hosts since the subscription was made.",
+        |it| it.delivered_count,
+    ),
+    (
+        "annals_subscription_redelivered_total",
+        Kind::Counter,
+        "Deliveries that were not the first of their event.",
+        |it| it.redelivered_count,
+    ),
+];
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn subscriptions(page: &mut Page, subscriptions: &[SubscriptionStatus]) {
+    if subscriptions.is_empty() {
+        return;
+    }
+    for (name, kind, help, figure) in SUBSCRIPTIONS {
+        page.family(name, kind, help);
+        for subscription in subscriptions {
+            page.sample(&[("subscription", subscription.name.as_str())], figure(subscription));
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
     Api, aggregate, batch, command, event, feed, health, metrics, parked, plugin, projection,
-    relay, stream, verify, view,
+    relay, stream, subscription, verify, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -74,6 +74,18 @@ pub(crate) fn document() -> Result<Value, Problem> {
         parked::discard,
         projection::list,
         projection::show,
+        subscription::create,
+        subscription::list,
+        subscription::show,
+        subscription::delete,
+        subscription::deliveries::lease,
+        subscription::deliveries::ack,
+        subscription::deliveries::retry,
+        subscription::deliveries::park,
+        subscription::deliveries::extend,
+        subscription::parked::list,
+        subscription::parked::replay,
+        subscription::parked::discard,
         relay::show,
         health::live,
         health::ready,
@@ -96,6 +108,7 @@ pub(crate) fn document() -> Result<Value, Problem> {
         (name = "views", description = "What projections make of events."),
         (name = "plugins", description = "The components that hold the domain logic."),
         (name = "projections", description = "How far views are."),
+        (name = "subscriptions", description = "Events shared by name, each to one member at a time."),
         (name = "health", description = "Probes and this description."),
     ),
 )]

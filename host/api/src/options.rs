@@ -39,6 +39,11 @@ pub struct ApiOptions {
     pub event_streams_max: usize,
     /// Most events an event stream reads ahead of its client.
     pub event_stream_page_events_max: usize,
+    /// After having caught up, an event stream that is more than so many events behind the head is
+    /// told that it fell behind, and goes on.
+    pub event_stream_behind_events_max: u64,
+    /// An event stream whose client takes nothing for so long is told that it fell behind, and ends.
+    pub event_stream_stalled_max: Duration,
     /// How often an event stream without events says that it lives.
     pub heartbeat: Duration,
     /// Longest wait of the readiness probe for the store.
@@ -65,6 +70,8 @@ impl Default for ApiOptions {
             requests_in_flight_max: 4_096,
             event_streams_max: 16_384,
             event_stream_page_events_max: 256,
+            event_stream_behind_events_max: 10_000,
+            event_stream_stalled_max: Duration::from_mins(1),
             heartbeat: Duration::from_secs(15),
             ready_wait_max: Duration::from_secs(2),
             retry_after: Duration::from_secs(1),

@@ -147,7 +147,7 @@ fn stream_of_token(token: &str) -> Result<StreamId, Problem> {
 /// Which parked events are meant.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schema(as = ParkedStreams)]
+#[schema(as = ProjectionParkedStreams)]
 pub(crate) struct StreamsJson {
     /// Their streams, as `category/id`, at most 1000; all when absent.
     streams: Option<Vec<String>>,
@@ -155,7 +155,7 @@ pub(crate) struct StreamsJson {
 
 /// What was noted.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ParkedAsked)]
+#[schema(as = ProjectionParkedAsked)]
 pub(crate) struct AskedJson {
     /// How many of the streams have a parked event.
     streams_count: usize,
@@ -163,7 +163,7 @@ pub(crate) struct AskedJson {
 
 /// Some parked events.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ParkedPage)]
+#[schema(as = ProjectionParkedPage)]
 pub(crate) struct ParkedPageJson<'a> {
     /// In order of stream.
     parked: Vec<ParkedJson<'a>>,
@@ -173,7 +173,7 @@ pub(crate) struct ParkedPageJson<'a> {
 
 /// A parked event.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Parked)]
+#[schema(as = ProjectionParked)]
 pub(crate) struct ParkedJson<'a> {
     /// Its stream, as `category/id`.
     stream: &'a str,

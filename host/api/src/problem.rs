@@ -7,6 +7,7 @@
 mod code;
 mod engine;
 mod store;
+mod subscription;
 #[cfg(test)]
 mod tests;
 

@@ -204,3 +204,113 @@ async fn more_event_streams_than_the_limit_are_refused_until_one_ends() {
     drop(open);
     assert_eq!(follow(&host, "", &[]).await.status().as_u16(), 200);
 }
+
+/// A message that says the client fell behind.
+fn fell_behind(data: Value) -> Message {
+    let id = data["position"].as_u64();
+    let event = Some("fell-behind".to_owned());
+    Message { id, event, data: Some(data), comment: None }
+}
+
+#[tokio::test]
+async fn a_client_that_falls_behind_after_having_caught_up_is_told_and_given_everything() {
+    // Guards P7 and `event_stream_behind_events_max`: at the limit nothing is said; over it once, with
+    // where it is, and `caught-up` is said again when that is so.
+    let host = Host::empty_with(|setup| {
+        setup.api.event_stream_page_events_max = 1;
+        setup.api.event_stream_behind_events_max = 3;
+    })
+    .await;
+    let mut body = follow(&host, "", &[]).await.into_body();
+    assert_eq!(piece(&mut body).await, [Message::caught_up(None)]);
+    append(&host, "note", 4).await;
+    for position in 0..3 {
+        let messages = piece(&mut body).await;
+        assert_eq!((ids(&messages), messages.len()), (vec![position], 1), "3 behind is no news");
+    }
+    append(&host, "note", 4).await;
+    let mut told = piece(&mut body).await;
+    let behind = json!({"partition": 0, "position": 3, "reason": "behind", "head": 7});
+    assert_eq!((ids(&told), told.pop()), (vec![3], Some(fell_behind(behind))));
+    for position in 4..7 {
+        let messages = piece(&mut body).await;
+        assert_eq!((ids(&messages), messages.len()), (vec![position], 1), "it is said once");
+    }
+    let last = piece(&mut body).await;
+    assert_eq!((ids(&last), last.last()), (vec![7], Some(&Message::caught_up(Some(7)))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_took_nothing_for_too_long_is_told_where_to_resume_and_the_stream_ends() {
+    // Guards `event_stream_stalled_max`: who takes in time goes on, who does not ends, and coming back
+    // with the `id` loses nothing.
+    let host = Host::empty_with(|setup| {
+        setup.api.event_stream_page_events_max = 2;
+        setup.api.event_stream_stalled_max = Duration::from_secs(10);
+    })
+    .await;
+    append(&host, "note", 6).await;
+    let mut body = follow(&host, "", &[]).await.into_body();
+    let mut received = ids(&piece(&mut body).await);
+    tokio::time::advance(Duration::from_secs(10)).await;
+    received.extend(ids(&piece(&mut body).await));
+    tokio::time::advance(Duration::from_millis(10_001)).await;
+    let expected = fell_behind(json!({"partition": 0, "position": 3, "reason": "stalled"}));
+    assert_eq!(piece(&mut body).await, [expected]);
+    assert!(body.frame().await.is_none());
+    let mut body = follow(&host, "", &[("last-event-id", "3")]).await.into_body();
+    received.extend(ids(&piece(&mut body).await));
+    assert_eq!(received, [0, 1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn nothing_is_lost_or_doubled_between_catching_up_and_following_while_writers_run() {
+    // Guards R10: streams that begin at random positions while events are appended have every event
+    // after their beginning once, in order.
+    let host = Host::empty_with(|setup| setup.api.event_stream_page_events_max = 7).await;
+    append(&host, "note", 200).await;
+    let followers = (0..20_u64).map(|number| {
+        let host = &host;
+        async move {
+            // A small multiplicative generator: the same places each time.
+            let after = (number.wrapping_mul(2_862_933_555_777_941_757) >> 32) % 200;
+            let mut body = follow(host, &format!("?after={after}"), &[]).await.into_body();
+            let mut received = Vec::new();
+            while received.last() != Some(&599) {
+                received.extend(ids(&piece(&mut body).await));
+            }
+            assert_eq!(received, (after + 1..600).collect::<Vec<_>>());
+        }
+    });
+    let writers = async {
+        for count in [1, 9, 30, 60] {
+            for _ in 0..4 {
+                append(&host, "note", count).await;
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    tokio::join!(futures_util::future::join_all(followers), writers);
+}
+
+#[tokio::test]
+async fn ten_thousand_idle_event_streams_wait_and_read_nothing() {
+    // Guards R10: idle streams hold no page and only wait for news; one event costs each of them one
+    // read, and all get it.
+    let host = Host::empty_with(|_| ()).await;
+    let mut bodies = Vec::new();
+    for _ in 0..10_000 {
+        let mut body = follow(&host, "", &[]).await.into_body();
+        assert_eq!(piece(&mut body).await, [Message::caught_up(None)]);
+        bodies.push(body);
+    }
+    let reads_before = host.store.feed_reads();
+    let mut waiting: Vec<_> = bodies.iter_mut().map(|body| Box::pin(piece(body))).collect();
+    assert!(waiting.iter_mut().all(is_pending), "idle streams wait");
+    assert_eq!(host.store.feed_reads(), reads_before, "and read nothing");
+    append(&host, "note", 1).await;
+    for messages in futures_util::future::join_all(waiting).await {
+        assert_eq!(ids(&messages), [0]);
+    }
+    assert_eq!(host.store.feed_reads() - reads_before, 10_000);
+}

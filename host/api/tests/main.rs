@@ -24,6 +24,7 @@ mod plugin_versions;
 mod plugins;
 mod requests;
 mod streams;
+mod subscriptions;
 mod support;
 mod upcasts;
 mod verify;

@@ -51,6 +51,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Stream(crate::stream::StreamCommand),
     #[command(subcommand)]
+    Subscription(crate::subscription::SubscriptionCommand),
+    #[command(subcommand)]
     View(crate::view::ViewCommand),
     #[command(subcommand)]
     Parked(crate::parked::ParkedCommand),

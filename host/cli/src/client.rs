@@ -59,6 +59,11 @@ impl Call {
         Self { method: Method::POST, path, headers: vec![json], body: body.into() }
     }
 
+    /// Sends JSON that something is to be.
+    pub(crate) fn put(path: ApiPath, body: impl Into<Bytes>) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, body) }
+    }
+
     /// Sends one JSON value per line.
     pub(crate) fn post_lines(path: ApiPath, body: impl Into<Bytes>) -> Self {
         let lines = (header::CONTENT_TYPE.as_str(), "application/x-ndjson".to_owned());

@@ -22,6 +22,7 @@ mod plugin;
 mod serve;
 mod store;
 mod stream;
+mod subscription;
 mod tasks;
 mod text;
 mod view;
@@ -57,6 +58,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Decide(args) => command::run(args, output),
         Command::Aggregate(command) => aggregate::run(command, output),
         Command::Stream(command) => stream::run(command, output),
+        Command::Subscription(command) => subscription::run(command, output),
         Command::View(command) => view::run(command, output),
         Command::Parked(command) => parked::run(command, output),
         Command::Store(command) => store::run(command, output),

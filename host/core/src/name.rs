@@ -123,6 +123,10 @@ name_type! {
     /// The name of a question a projection answers.
     QueryName, "query name"
 }
+name_type! {
+    /// The name of a subscription, by which its members share it.
+    SubscriptionName, "subscription name"
+}
 
 /// The part of a stream id before the `/`: all streams of one kind.
 ///

@@ -52,6 +52,8 @@ impl Host {
         let limits = ConnectionLimits {
             connections_max: config.server.connections_max,
             request_wait_max: config.server.request_wait_max,
+            // An event stream that comes back in between is told why it ends.
+            stalled_max: config.api.event_stream_stalled_max.saturating_mul(2),
         };
         let server = Server::start(listener, router, limits)?;
         let store = assembly.engine().store().store_id();

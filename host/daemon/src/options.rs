@@ -158,6 +158,8 @@ pub(crate) fn api(config: &Config) -> ApiOptions {
         requests_in_flight_max: api.requests_in_flight_max.get(),
         event_streams_max: api.event_streams_max.get(),
         event_stream_page_events_max: api.event_stream_page_events_max.get(),
+        event_stream_behind_events_max: api.event_stream_behind_events_max.get(),
+        event_stream_stalled_max: api.event_stream_stalled_max,
         heartbeat: api.heartbeat,
         ready_wait_max: api.ready_wait_max,
         retry_after: api.retry_after,

@@ -1,4 +1,7 @@
-//! Connections: accepted up to a limit, served, and ended.
+//! Connections: accepted up to a limit, served, and ended. `patient.rs` ends those of clients that
+//! take nothing.
+
+mod patient;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -15,6 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::{debug, warn};
 
 use crate::error::StartError;
+use patient::Patient;
 
 /// How long accepting pauses after it failed, e.g. because there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -24,6 +28,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct ConnectionLimits {
     pub(crate) connections_max: NonZeroUsize,
     pub(crate) request_wait_max: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub(crate) stalled_max: Duration,
 }
 
 /// A listening server.
@@ -89,7 +95,7 @@ async fn accept(
             let router = router.clone();
             let stopping = stopping.clone();
             connections.spawn(async move {
-                serve(stream, router, limits.request_wait_max, stopping).await;
+                serve(stream, router, limits, stopping).await;
                 drop(permit);
             });
         }
@@ -117,15 +123,16 @@ async fn next(
 async fn serve(
     stream: TcpStream,
     router: Router,
-    request_wait_max: Duration,
+    limits: ConnectionLimits,
     mut stopping: watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection stays with delayed packets");
     }
+    let stream = Patient::new(stream, limits.stalled_max);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(request_wait_max)
+        .header_read_timeout(limits.request_wait_max)
         .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);

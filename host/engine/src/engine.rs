@@ -33,6 +33,7 @@ use crate::relay::{Relay, RelayPorts, RelayProgress};
 use crate::shard::{Job, Quarantine, Reply, Shard, ShardContext, Work};
 use crate::snapshot::Snapshots;
 use crate::state::{self, AggregateState, StateError};
+use crate::subscription::Subscriptions;
 use crate::upcast::{self, UpcastEvent, UpcastReadError, Upcasts};
 use crate::verify::{Verification, Verifier, VerifyError, VerifyOptions};
 use crate::view::{self, RowPage, StateViewReader, ViewAnswer, ViewError, WaitFor};
@@ -88,6 +89,7 @@ pub struct Engine {
     follower: Follower,
     relay: Relay,
     verifier: Verifier,
+    subscriptions: Subscriptions,
     // Emptied when the engine stops.
     shards: Mutex<Vec<Shard>>,
     senders: Vec<crate::shard::JobSender>,
@@ -105,6 +107,7 @@ impl Engine {
     pub async fn start(ports: Ports, options: EngineOptions) -> Result<Self, StartError> {
         let state = ports.states.open(&StateSpace::Host).await.map_err(StartError::State)?;
         let upcasts = Arc::new(Upcasts::new(&options));
+        let subscriptions = Subscriptions::over(&ports, Arc::clone(&state), &options);
         let context = Arc::new(ShardContext {
             snapshots: Snapshots::new(state, ports.store.store_id()),
             store: Arc::clone(&ports.store),
@@ -156,6 +159,7 @@ impl Engine {
             .map_err(StartError::Follower)?,
             relay: Relay::start(&relay_ports).map_err(StartError::Relay)?,
             verifier,
+            subscriptions,
             senders,
             shards: Mutex::new(shards),
             registry,
@@ -183,6 +187,12 @@ impl Engine {
     #[must_use]
     pub fn ids(&self) -> &Arc<dyn id::IdGenerator> {
         &self.context.ids
+    }
+
+    /// What outsiders share by name.
+    #[must_use]
+    pub fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
     }
 
     /// Runs a command and waits until its outcome is durable. A rejection is an outcome.

@@ -11,6 +11,7 @@ use annals_core::usage::PluginUsage;
 use crate::command::{CommandError, CommandOutcome, Verdict};
 use crate::engine::Engine;
 use crate::projection::Progress;
+use crate::subscription::SubscriptionStatus;
 
 /// What a host does and has done since it was started.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +22,8 @@ pub struct Figures {
     pub commands: CommandFigures,
     /// Per plugin, in order of name.
     pub plugins: Vec<PluginFigures>,
+    /// Subscriptions, in order of name; none while the store does not answer.
+    pub subscriptions: Vec<SubscriptionStatus>,
     /// How many durable events the bus has not been given; `None` when it keeps no copies.
     pub relay_lag_events: Option<u64>,
 }
@@ -116,6 +119,7 @@ impl Engine {
             commands_in_flight: self.commands_in_flight(),
             commands: self.command_counts().figures(),
             plugins: self.plugins().into_iter().map(plugin).collect(),
+            subscriptions: self.subscriptions().list().await.unwrap_or_default(),
             relay_lag_events: (!relays.is_empty()).then_some(relay_lag),
         }
     }

@@ -12,7 +12,7 @@
 //!
 //! Start at [`Engine`]. A command goes through [`command`], `shard` and `check`; an event through
 //! `projection` and [`view`], and through [`relay`] to the bus; on the way to either, [`upcast`] makes
-//! old shapes new. Which plugin is active is the business of [`plugins`], and whether another version
+//! old shapes new. Outsiders share events by [`subscription`]. Which plugin is active is the business of [`plugins`], and whether another version
 //! would have led to the same history that of [`verify`].
 
 mod actor;
@@ -31,6 +31,7 @@ mod replay;
 mod shard;
 mod snapshot;
 pub mod state;
+pub mod subscription;
 pub mod upcast;
 pub mod verify;
 pub mod view;

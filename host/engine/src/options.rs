@@ -9,6 +9,7 @@ use annals_core::name::PluginName;
 use annals_core::port::FailureSink;
 
 use crate::actor::Placement;
+use crate::subscription::SubscriptionLimits;
 
 /// Settings of an [`Engine`](crate::Engine).
 #[derive(Debug, Clone)]
@@ -82,6 +83,8 @@ pub struct EngineOptions {
     /// Most versions of a plugin that are kept, the active one among them. Installing deletes the bytes
     /// of those whose last activation is longest ago.
     pub versions_kept: NonZeroUsize,
+    /// Limits of subscriptions.
+    pub subscriptions: SubscriptionLimits,
     /// Where failures of plugins are kept with what repeats them, if anywhere.
     pub failure_sink: Option<Arc<dyn FailureSink>>,
     /// Called first on threads whose work others must not notice, that of slow plugins and suspect
@@ -155,6 +158,7 @@ impl Default for EngineOptions {
             relay_retry_wait: Duration::from_millis(100),
             relay_retry_wait_max: Duration::from_secs(10),
             versions_kept: NonZeroUsize::MIN.saturating_add(4),
+            subscriptions: SubscriptionLimits::default(),
             failure_sink: None,
             on_background_thread: None,
             placement: Placement::Threads,

@@ -20,6 +20,7 @@ mod quarantine;
 mod registry;
 mod relay;
 mod snapshots;
+mod subscriptions;
 mod support;
 mod swaps;
 mod upcasts;

@@ -5,17 +5,26 @@
 //!                              upcast to several, only the last has it
 //! data: {"id":"…",…}           the event
 //!
-//! event: caught-up             once, when the head is reached the first time
+//! event: caught-up             when the head is reached: the first time, and after having fallen behind
 //! data: {"partition":0,"position":41}
+//!
+//! event: fell-behind           after `caught-up`, when too much came since; it goes on
+//! data: {"partition":0,"position":41,"reason":"behind","head":90000}
+//!
+//! event: fell-behind           when the client took nothing for too long; the last message
+//! data: {"partition":0,"position":41,"reason":"stalled"}
 //!
 //! : heartbeat                  while nothing happens
 //! ```
 //!
 //! A page is read from the store only when the client has taken the one before: a slow client costs
-//! one page of memory, whatever happens meanwhile, and is given every event.
+//! one page of memory, whatever happens meanwhile, and is given every event. One that took nothing for
+//! [`event_stream_stalled_max`](crate::ApiOptions::event_stream_stalled_max) is told so if it comes
+//! back, with the `id` to resume from; one that does not is cut off by the daemon.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals_core::place::{Partition, Position};
 use annals_core::port::event_store::{FeedFilter, FeedPage};
@@ -27,6 +36,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use crate::Api;
 use crate::event::EventJson;
@@ -62,6 +72,7 @@ pub(super) fn follow(api: Arc<Api>, request: &Request) -> Result<Response, Probl
         told_up_to: after,
         is_caught_up: false,
         is_at_head: false,
+        given_at: None,
         is_over: false,
         filter,
         is_upcast: query.flag("upcast")?,
@@ -90,6 +101,8 @@ struct Follower {
     told_up_to: Option<Position>,
     is_caught_up: bool,
     is_at_head: bool,
+    // When the last piece was handed to the connection.
+    given_at: Option<Instant>,
     is_over: bool,
     is_upcast: bool,
     _permit: OwnedSemaphorePermit,
@@ -102,11 +115,18 @@ impl Follower {
             return None;
         }
         let api = Arc::clone(&self.api);
-        tokio::select! {
+        // The connection asks for the next piece when it has passed on the one before.
+        let taken_after = self.given_at.map_or(Duration::ZERO, |at| at.elapsed());
+        let piece = tokio::select! {
             biased;
-            () = api.lifecycle.stopped() => None,
-            piece = self.piece() => Some(piece),
-        }
+            () = api.lifecycle.stopped() => return None,
+            () = std::future::ready(()), if taken_after > api.options.event_stream_stalled_max => {
+                self.stalled()
+            }
+            piece = self.piece() => piece,
+        };
+        self.given_at = Some(Instant::now());
+        Some(piece)
     }
 
     /// The next page with something to tell, or a heartbeat.
@@ -145,10 +165,51 @@ impl Follower {
             true => Some(self.api.engine.upcast(page.events.clone()).await?),
             false => None,
         };
-        let piece = self.written(&page, upcast.as_deref())?;
+        let mut piece = self.written(&page, upcast.as_deref())?;
         self.read_up_to = page.read_up_to.or(self.read_up_to);
         self.is_at_head = page.is_at_head;
+        if self.is_caught_up && !self.is_at_head {
+            self.tell_if_behind(&mut piece).await?;
+        }
         Ok(piece)
+    }
+
+    /// Says that the client fell behind, if it did: once, until it has caught up again.
+    async fn tell_if_behind(&mut self, piece: &mut Vec<u8>) -> Result<(), Problem> {
+        let head = self.api.engine.store().head(self.partition).await?;
+        // Positions have no hole, so the difference counts the events between.
+        let count = |place: Option<Position>| place.map_or(0, |it| it.get().saturating_add(1));
+        let behind_count = count(head).saturating_sub(count(self.read_up_to));
+        if behind_count > self.api.options.event_stream_behind_events_max {
+            self.is_caught_up = false;
+            self.write_fell_behind(piece, "behind", head)?;
+        }
+        Ok(())
+    }
+
+    /// Says that the client took nothing for too long, and ends.
+    fn stalled(&mut self) -> Vec<u8> {
+        self.is_over = true;
+        let mut out = Vec::new();
+        match self.write_fell_behind(&mut out, "stalled", None) {
+            Ok(()) => out,
+            Err(problem) => self.fail(&problem),
+        }
+    }
+
+    fn write_fell_behind(
+        &mut self,
+        out: &mut Vec<u8>,
+        reason: &'static str,
+        head: Option<Position>,
+    ) -> Result<(), Problem> {
+        write_id(out, self.read_up_to)?;
+        out.extend_from_slice(b"event: fell-behind\ndata: ");
+        let (partition, position) = (self.partition, self.read_up_to);
+        json::write(out, &FellBehind { partition, position, reason, head })?;
+        out.extend_from_slice(b"\n\n");
+        self.told_up_to = self.read_up_to;
+        Ok(())
     }
 
     fn written(
@@ -218,6 +279,16 @@ impl Follower {
 struct CaughtUp {
     partition: Partition,
     position: Option<Position>,
+}
+
+/// How far the client is, and why it is told.
+#[derive(Serialize)]
+struct FellBehind {
+    partition: Partition,
+    position: Option<Position>,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<Position>,
 }
 
 fn write_id(out: &mut Vec<u8>, position: Option<Position>) -> Result<(), Problem> {

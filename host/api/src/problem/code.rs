@@ -92,6 +92,8 @@ codes! {
     UnknownQuery = "unknown-query" NOT_FOUND,
     /// There is no such plugin.
     UnknownPlugin = "unknown-plugin" NOT_FOUND,
+    /// There is no such subscription.
+    UnknownSubscription = "unknown-subscription" NOT_FOUND,
     /// The version of the plugin is not kept.
     VersionNotKept = "version-not-kept" NOT_FOUND,
     /// The path exists, but not with this method.
@@ -118,6 +120,12 @@ codes! {
     UpcasterNeeded = "upcaster-needed" CONFLICT,
     /// Another upcaster takes one of its events.
     UpcasterConflict = "upcaster-conflict" CONFLICT,
+    /// The subscription is there with other settings.
+    SubscriptionDiffers = "subscription-differs" CONFLICT,
+    /// There are as many subscriptions as may be.
+    TooManySubscriptions = "too-many-subscriptions" CONFLICT,
+    /// As many streams of the subscription have a parked event as may.
+    TooManyParked = "too-many-parked" CONFLICT,
     /// The body is larger than allowed.
     BodyTooLarge = "body-too-large" PAYLOAD_TOO_LARGE,
     /// A line of a batch is longer than allowed.

@@ -71,6 +71,12 @@ area! {
         event_streams_max: NonZeroUsize = count(api().event_streams_max);
         /// Most events an event stream reads ahead of its client.
         event_stream_page_events_max: NonZeroUsize = count(api().event_stream_page_events_max);
+        /// After having caught up, an event stream that is more than so many events behind the head is
+        /// told that it fell behind, and goes on.
+        event_stream_behind_events_max: NonZeroU64 = count_u64(api().event_stream_behind_events_max);
+        /// An event stream whose client takes nothing for so long is told that it fell behind, and
+        /// ends. A connection whose client takes nothing of any answer for twice as long is closed.
+        event_stream_stalled_max: Duration = api().event_stream_stalled_max;
         /// How often an event stream without events says that it lives.
         heartbeat: Duration = api().heartbeat;
         /// Longest wait of the readiness probe for the store.
