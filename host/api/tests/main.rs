@@ -26,4 +26,6 @@ mod streams;
 mod support;
 mod upcasts;
 mod verify;
+mod view_tags;
 mod views;
+mod waiters;

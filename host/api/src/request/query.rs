@@ -112,9 +112,13 @@ impl<'a> Query<'a> {
 
     /// `wait_ms`: how long to wait at most.
     pub(crate) fn wait(&self, default: Duration, max: Duration) -> Result<Duration, Problem> {
-        let max_ms = u64::try_from(max.as_millis()).unwrap_or(u64::MAX);
-        let wait = self.number_in("wait_ms", &(0..=max_ms))?.map(Duration::from_millis);
+        let wait = self.number_in("wait_ms", &(0..=ms(max)))?.map(Duration::from_millis);
         Ok(wait.unwrap_or(default.min(max)))
+    }
+
+    /// `wait_ms`: how long to wait for a view at most.
+    pub(crate) fn view_wait(&self, options: &ApiOptions) -> Result<Duration, Problem> {
+        self.wait(VIEW_WAIT, options.wait_max)
     }
 
     /// `partition`: which one of `partitions_count`; may be absent when there is one.
@@ -137,7 +141,7 @@ impl<'a> Query<'a> {
         options: &ApiOptions,
         partitions_count: u32,
     ) -> Result<(Option<Partition>, Option<WaitFor>), Problem> {
-        let wait = self.wait(VIEW_WAIT, options.wait_max)?;
+        let wait = self.view_wait(options)?;
         let position = self.number("position")?.map(Position::new);
         let says = position.is_some() || self.text("partition").is_some();
         let partition = (says || partitions_count == 1).then(|| self.partition(partitions_count));
@@ -160,6 +164,23 @@ impl<'a> Query<'a> {
 
 /// How long a view is waited for when the client does not say.
 const VIEW_WAIT: Duration = Duration::from_secs(5);
+
+/// The same as [`Query::view_wait`], of a `wait_ms` that is not in the query.
+pub(crate) fn view_wait_of(
+    wait_ms: Option<u64>,
+    options: &ApiOptions,
+) -> Result<Duration, Problem> {
+    let max = options.wait_max;
+    match wait_ms.map(Duration::from_millis) {
+        None => Ok(VIEW_WAIT.min(max)),
+        Some(wait) if wait <= max => Ok(wait),
+        Some(_) => Err(bad("wait_ms", NOT_IN_RANGE, &format!("a number from 0 to {}", ms(max)))),
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
 
 const NOT_IN_RANGE: &str = "has a value it cannot have";
 
