@@ -53,7 +53,7 @@ pub(crate) async fn run(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let query = Query::parse(&parts.uri, &["wait_for", "wait_ms"])?;
-    let waiter = Waiter::of_query(&query, &api)?;
+    let waiter = Waiter::new(query.text("wait_for"), query.number("wait_ms")?, &api)?;
     let [aggregate, id, command] = path::segments(&parts.uri, 2)?;
     let mut wish = CommandRequest {
         aggregate: PluginName::new(&aggregate)?,

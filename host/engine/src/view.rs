@@ -200,8 +200,9 @@ impl Projection {
         let checkpoints = self.reached(when.wait).await?;
         let source = tag::Source { store_id, projection: self.plugin.inspection().digest };
         let tag = ViewTag::new(source, &checkpoints, question);
-        // Who stands by looks at the checkpoints now and then, but reads rows as they are: then its
-        // checkpoints say that nothing changed only if somebody has just made it look.
+        // Who stands by looks at the checkpoints now and then, and reads rows as they are: by its
+        // checkpoints alone, a reader could be told for long that nothing changed. Who names a
+        // position asks for no more than that.
         let is_current = when.wait.is_some() || self.progress.borrow().phase != Phase::StandingBy;
         if is_current && when.unless.contains(&tag) {
             return Err(ViewError::Unchanged { tag, checkpoints });

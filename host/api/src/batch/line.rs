@@ -77,7 +77,7 @@ pub(super) fn parse(api: &Api, text: &Bytes) -> Result<Wish, Problem> {
         )
     })?;
     let correlation_id = line.correlation_id.as_deref().map(CorrelationId::new).transpose();
-    let waiter = Waiter::of_line(line.wait_for.as_deref(), line.wait_ms, api)?;
+    let waiter = Waiter::new(line.wait_for.as_deref(), line.wait_ms, api)?;
     let command = CommandRequest {
         aggregate: PluginName::new(&line.aggregate)?,
         id: line.id.into_owned(),

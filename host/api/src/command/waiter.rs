@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::problem::Problem;
 use crate::projection::phase_of;
-use crate::request::query::{self, Query};
+use crate::request::query;
 use crate::view::checkpoint;
 
 /// Which view the answer to a command waits for.
@@ -28,31 +28,16 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// What `wait_for` and `wait_ms` ask for. The projection must be there: a command with a wish that
     /// cannot be fulfilled is not run.
-    pub(crate) fn of_query(query: &Query<'_>, api: &Api) -> Result<Option<Self>, Problem> {
-        let wait = query.view_wait(&api.options)?;
-        Self::new(query.text("wait_for"), query.text("wait_ms").is_some(), wait, api)
-    }
-
-    /// The same of a line of a batch.
-    pub(crate) fn of_line(
+    pub(crate) fn new(
         wait_for: Option<&str>,
         wait_ms: Option<u64>,
         api: &Api,
     ) -> Result<Option<Self>, Problem> {
-        let wait = query::view_wait_of(wait_ms, &api.options)?;
-        Self::new(wait_for, wait_ms.is_some(), wait, api)
-    }
-
-    fn new(
-        wait_for: Option<&str>,
-        says_wait: bool,
-        wait: Duration,
-        api: &Api,
-    ) -> Result<Option<Self>, Problem> {
         let Some(projection) = wait_for else {
-            let bad = || query::bad("wait_ms", "is given without `wait_for`", "both or none");
-            return if says_wait { Err(bad()) } else { Ok(None) };
+            let alone = || query::bad("wait_ms", "is given without `wait_for`", "both or none");
+            return if wait_ms.is_some() { Err(alone()) } else { Ok(None) };
         };
+        let wait = query::view_wait(wait_ms, &api.options)?;
         let projection = PluginName::new(projection)?;
         api.engine.check_projection(&projection)?;
         Ok(Some(Self { projection, wait }))

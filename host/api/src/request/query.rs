@@ -116,11 +116,6 @@ impl<'a> Query<'a> {
         Ok(wait.unwrap_or(default.min(max)))
     }
 
-    /// `wait_ms`: how long to wait for a view at most.
-    pub(crate) fn view_wait(&self, options: &ApiOptions) -> Result<Duration, Problem> {
-        self.wait(VIEW_WAIT, options.wait_max)
-    }
-
     /// `partition`: which one of `partitions_count`; may be absent when there is one.
     pub(crate) fn partition(&self, partitions_count: u32) -> Result<Partition, Problem> {
         let last = partitions_count.saturating_sub(1);
@@ -141,7 +136,7 @@ impl<'a> Query<'a> {
         options: &ApiOptions,
         partitions_count: u32,
     ) -> Result<(Option<Partition>, Option<WaitFor>), Problem> {
-        let wait = self.view_wait(options)?;
+        let wait = self.wait(VIEW_WAIT, options.wait_max)?;
         let position = self.number("position")?.map(Position::new);
         let says = position.is_some() || self.text("partition").is_some();
         let partition = (says || partitions_count == 1).then(|| self.partition(partitions_count));
@@ -165,11 +160,8 @@ impl<'a> Query<'a> {
 /// How long a view is waited for when the client does not say.
 const VIEW_WAIT: Duration = Duration::from_secs(5);
 
-/// The same as [`Query::view_wait`], of a `wait_ms` that is not in the query.
-pub(crate) fn view_wait_of(
-    wait_ms: Option<u64>,
-    options: &ApiOptions,
-) -> Result<Duration, Problem> {
+/// How long to wait for a view at most, when `wait_ms` is read already.
+pub(crate) fn view_wait(wait_ms: Option<u64>, options: &ApiOptions) -> Result<Duration, Problem> {
     let max = options.wait_max;
     match wait_ms.map(Duration::from_millis) {
         None => Ok(VIEW_WAIT.min(max)),
