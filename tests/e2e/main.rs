@@ -15,5 +15,6 @@ mod languages;
 mod migration;
 mod plugins;
 mod support;
+mod todo;
 mod upcasts;
 mod versions;

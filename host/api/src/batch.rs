@@ -15,7 +15,6 @@ use std::future::{self, Future};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use annals_engine::command::CommandOutcome;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
@@ -27,12 +26,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::command::waiter::{self, Decided};
 use crate::command::{CommandAccepted, decide};
 use crate::json;
 use crate::openapi::ProblemDocument;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::request::query::Query;
 use crate::request::{RequestId, headers};
+use line::Wish;
 use lines::{Line, Lines};
 
 const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
@@ -101,17 +102,23 @@ fn results(
     Body::from_stream(pieces)
 }
 
-type Outcome = (u64, Result<CommandOutcome, Problem>);
+type Outcome = (u64, Result<Decided, Problem>);
 type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// Starts the command of a line.
 fn started(api: Arc<Api>, line: Line) -> Running {
     let number = line.number;
-    let wish = match line.text.and_then(|text| line::parse(&text)) {
+    let Wish { command, waiter } = match line.text.and_then(|text| line::parse(&api, &text)) {
         Ok(wish) => wish,
         Err(problem) => return Box::pin(future::ready((number, Err(problem)))),
     };
-    let mut running: Running = Box::pin(async move { (number, decide(&api, wish).await) });
+    let mut running: Running = Box::pin(async move {
+        let decided = match decide(&api, command).await {
+            Ok(outcome) => Ok(waiter::wait(&api, waiter, outcome).await),
+            Err(problem) => Err(problem),
+        };
+        (number, decided)
+    });
     // The first poll hands the command to its shard. Done here, and not when the results are
     // waited for, it keeps the order of the lines.
     match running.as_mut().now_or_never() {
@@ -123,7 +130,7 @@ fn started(api: Arc<Api>, line: Line) -> Running {
 fn write_result(
     out: &mut Vec<u8>,
     number: u64,
-    outcome: &Result<CommandOutcome, Problem>,
+    outcome: &Result<Decided, Problem>,
     request_id: Option<&RequestId>,
 ) {
     let start = out.len();

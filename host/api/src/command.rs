@@ -1,5 +1,7 @@
 //! Running one command: `POST /v1/aggregates/{aggregate}/{id}/{command}`.
 
+pub(crate) mod waiter;
+
 use std::sync::Arc;
 
 use annals_core::event::Origin;
@@ -20,6 +22,7 @@ use crate::openapi::ProblemDocument;
 use crate::problem::{Code, Member, Problem, outcome_unknown};
 use crate::request::query::Query;
 use crate::request::{body, headers, path};
+use waiter::{Decided, WaitedFor, Waiter};
 
 /// Runs one command and waits until its outcome is durable.
 #[utoipa::path(
@@ -32,6 +35,8 @@ use crate::request::{body, headers, path};
         ("id" = String, Path, description = "The id part of the stream."),
         ("command" = String, Path, description = "What is wished for."),
         ("idempotency-key" = Option<String>, Header, description = "The command id (a UUID) by which a repeat is recognised; made when absent."),
+        ("wait_for" = Option<String>, Query, description = "Answer when the view of this projection has the command's last event, or `wait_ms` is over; `waited_for` in the answer says which."),
+        ("wait_ms" = Option<u64>, Query, description = "How long to wait for it; 5000 when absent."),
         ("if-revision" = Option<String>, Header, description = "What the sender believes: `any`, `no-stream`, `stream-exists` or a revision."),
         ("x-correlation-id" = Option<String>, Header, description = "Shared by everything one outside request led to."),
     ),
@@ -47,7 +52,8 @@ pub(crate) async fn run(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    Query::none(&parts.uri)?;
+    let query = Query::parse(&parts.uri, &["wait_for", "wait_ms"])?;
+    let waiter = Waiter::new(query.text("wait_for"), query.number("wait_ms")?, &api)?;
     let [aggregate, id, command] = path::segments(&parts.uri, 2)?;
     let mut wish = CommandRequest {
         aggregate: PluginName::new(&aggregate)?,
@@ -65,7 +71,8 @@ pub(crate) async fn run(
     drop(parts);
     let outcome = decide(&api, wish).await?;
     drop(whole);
-    json_response(&CommandAccepted::new(&outcome)?)
+    let decided = waiter::wait(&api, waiter, outcome).await;
+    json_response(&CommandAccepted::new(&decided)?)
 }
 
 /// Runs a command; a rejection is a problem.
@@ -135,11 +142,15 @@ pub(crate) struct CommandAccepted<'a> {
     /// Its events.
     #[schema(value_type = Vec<CommandEvent<'static>>)]
     events: CommandEvents<'a>,
+    /// Whether the view asked for by `wait_for` has its last event; absent when none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waited_for: Option<&'a WaitedFor>,
 }
 
 impl<'a> CommandAccepted<'a> {
     /// The form of an outcome, or the problem a rejection is.
-    pub(crate) fn new(outcome: &'a CommandOutcome) -> Result<Self, Problem> {
+    pub(crate) fn new(decided: &'a Decided) -> Result<Self, Problem> {
+        let Decided { outcome, waited_for } = decided;
         let events = match &outcome.verdict {
             Verdict::Accepted(events) => events.as_slice(),
             Verdict::Rejected(rejection) => return Err(rejected(outcome, rejection)),
@@ -156,6 +167,7 @@ impl<'a> CommandAccepted<'a> {
             recorded_at: Time(outcome.recorded_at),
             is_repeat: outcome.is_repeat,
             events: CommandEvents(events),
+            waited_for: waited_for.as_ref(),
         })
     }
 }

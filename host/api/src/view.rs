@@ -1,5 +1,6 @@
 //! Views: rows, lists of rows, and named questions.
 
+mod etag;
 mod page_token;
 
 use std::sync::Arc;
@@ -7,8 +8,10 @@ use std::sync::Arc;
 use annals_core::name::{PluginName, QueryName, TableName};
 use annals_core::place::{Partition, Position};
 use annals_core::port::state_store::Row;
-use annals_engine::view::RowRange;
+use annals_engine::view::{ReadWhen, RowRange, ViewError, ViewTag};
+use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -39,9 +42,11 @@ const PAGE_ROWS: usize = 100;
         ("position" = Option<u64>, Query, description = "Wait until the view has reached this position of `partition`."),
         ("partition" = Option<u32>, Query, description = "The partition of `position`, and of `annals-checkpoint` in the answer; may be absent when the store has one."),
         ("wait_ms" = Option<u64>, Query, description = "How long to wait for it; 5000 when absent."),
+        ("if-none-match" = Option<String>, Header, description = "The `etag` of an answer to the same request: 304 when the view is still as it was."),
     ),
     responses(
         (status = 200, description = "The row. `annals-checkpoint` is the position the view had reached in the partition that `annals-partition` names.", body = RowJson<'static>),
+        (status = 304, description = "The view is as it was when it had the given `etag`."),
         (status = 504, description = "The view did not reach `position` in time.", body = ProblemDocument, content_type = "application/problem+json"),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     ),
@@ -56,7 +61,12 @@ pub(crate) async fn row(
     let [projection, table] = path::segments(uri, 2)?;
     let (projection, table) = (PluginName::new(&projection)?, TableName::new(&table)?);
     let key = path::segment_bytes(uri, 4);
-    let answer = api.engine.view_row(&projection, &table, &key, wait).await?;
+    let known = etag::known(request.headers());
+    let when = ReadWhen { wait, unless: &known };
+    let answer = match api.engine.view_row(&projection, &table, &key, when).await {
+        Ok(answer) => answer,
+        Err(error) => return unread(error, partition),
+    };
     let Some(value) = answer.value else {
         let problem = Problem::new(
             Code::UnknownRow,
@@ -72,7 +82,7 @@ pub(crate) async fn row(
             .with("checkpoint", checkpoint));
     };
     let response = json_response(&RowJson::new(&key, &value))?;
-    Ok(with_reached(response, partition, &answer.checkpoints))
+    Ok(of_view(response, partition, answer.tag, &answer.checkpoints))
 }
 
 /// Lists rows of a view.
@@ -90,9 +100,11 @@ pub(crate) async fn row(
         ("position" = Option<u64>, Query, description = "Wait until the view has reached this position of `partition`."),
         ("partition" = Option<u32>, Query, description = "The partition of `position`, and of `annals-checkpoint` in the answer; may be absent when the store has one."),
         ("wait_ms" = Option<u64>, Query, description = "How long to wait for it; 5000 when absent."),
+        ("if-none-match" = Option<String>, Header, description = "The `etag` of an answer to the same request: 304 when the view is still as it was."),
     ),
     responses(
         (status = 200, description = "A page of rows, in key order.", body = RowsPage<'static>),
+        (status = 304, description = "The view is as it was when it had the given `etag`."),
         (status = 504, description = "The view did not reach `position` in time.", body = ProblemDocument, content_type = "application/problem+json"),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     ),
@@ -111,12 +123,17 @@ pub(crate) async fn rows(
     let (projection, table) = (PluginName::new(&projection)?, TableName::new(&table)?);
     let prefix = query.text("prefix").unwrap_or_default().as_bytes();
     let range = RowRange { prefix, after: after.as_deref(), limit };
-    let answer = api.engine.view_rows(&projection, &table, range, wait).await?;
+    let known = etag::known(request.headers());
+    let when = ReadWhen { wait, unless: &known };
+    let answer = match api.engine.view_rows(&projection, &table, range, when).await {
+        Ok(answer) => answer,
+        Err(error) => return unread(error, partition),
+    };
     let response = json_response(&RowsPage {
         rows: Rows(&answer.value.rows),
         next_page: answer.value.next_after.map(|key| page_token::of(&key)),
     })?;
-    Ok(with_reached(response, partition, &answer.checkpoints))
+    Ok(of_view(response, partition, answer.tag, &answer.checkpoints))
 }
 
 /// Asks a projection a named question; the answer is what the projection says.
@@ -131,10 +148,12 @@ pub(crate) async fn rows(
         ("position" = Option<u64>, Query, description = "Wait until the view has reached this position of `partition`."),
         ("partition" = Option<u32>, Query, description = "The partition of `position`, and of `annals-checkpoint` in the answer; may be absent when the store has one."),
         ("wait_ms" = Option<u64>, Query, description = "How long to wait for it; 5000 when absent."),
+        ("if-none-match" = Option<String>, Header, description = "The `etag` of an answer to the same request with the same parameters: 304 when the view is still as it was."),
     ),
     request_body(content = Option<serde_json::Value>, description = "The parameters; an empty body counts as `{}`."),
     responses(
         (status = 200, description = "The answer.", body = serde_json::Value),
+        (status = 304, description = "The view is as it was when it had the given `etag`."),
         (status = 504, description = "The view did not reach `position` in time.", body = ProblemDocument, content_type = "application/problem+json"),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
     ),
@@ -152,21 +171,40 @@ pub(crate) async fn query(
     if let Some(problem) = body::malformed_json(&whole.bytes) {
         return Err(problem);
     }
-    let asked = api.engine.view_query(&projection, &question, whole.bytes.clone(), wait);
-    let answer = asked.await?;
-    Ok(with_reached(json_bytes(answer.value), partition, &answer.checkpoints))
+    let known = etag::known(&parts.headers);
+    let when = ReadWhen { wait, unless: &known };
+    let asked = api.engine.view_query(&projection, &question, whole.bytes.clone(), when);
+    let answer = match asked.await {
+        Ok(answer) => answer,
+        Err(error) => return unread(error, partition),
+    };
+    Ok(of_view(json_bytes(answer.value), partition, answer.tag, &answer.checkpoints))
 }
 
 fn partitions_count(api: &Api) -> u32 {
     api.engine.store().capabilities().partitions_count
 }
 
-/// Adds how far the view was in a partition, if the client has named one.
-fn with_reached(
+/// 304 when the client knows the view as it is; otherwise why it was not read.
+fn unread(error: ViewError, partition: Option<Partition>) -> Result<Response, Problem> {
+    match error {
+        ViewError::Unchanged { tag, checkpoints } => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            Ok(of_view(response, partition, tag, &checkpoints))
+        }
+        error => Err(error.into()),
+    }
+}
+
+/// Adds the tag of what was read, and how far the view was in a partition if the client named one.
+fn of_view(
     response: Response,
     partition: Option<Partition>,
+    tag: ViewTag,
     checkpoints: &[Option<Position>],
 ) -> Response {
+    let response = etag::with_tag(response, tag);
     match partition {
         Some(partition) => with_checkpoint(response, partition, checkpoint(checkpoints, partition)),
         None => response,
@@ -174,7 +212,10 @@ fn with_reached(
 }
 
 /// The checkpoint of a partition among those of all.
-fn checkpoint(checkpoints: &[Option<Position>], partition: Partition) -> Option<Position> {
+pub(crate) fn checkpoint(
+    checkpoints: &[Option<Position>],
+    partition: Partition,
+) -> Option<Position> {
     let index = usize::try_from(partition.0).unwrap_or(usize::MAX);
     checkpoints.get(index).copied().flatten()
 }

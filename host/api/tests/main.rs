@@ -28,4 +28,6 @@ mod subscriptions;
 mod support;
 mod upcasts;
 mod verify;
+mod view_tags;
 mod views;
+mod waiters;

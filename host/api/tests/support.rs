@@ -48,7 +48,8 @@ pub(crate) struct Host {
     pub(crate) engine: Arc<Engine>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) store: Arc<ProbeStore>,
-    /// Holds back the command `wait` of the aggregate `misbehaving`.
+    /// Holds back the command `wait` of the aggregate `misbehaving`, and the account `slow` in the
+    /// view.
     pub(crate) gate: Arc<Gate>,
 }
 

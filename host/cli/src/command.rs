@@ -14,12 +14,14 @@ use crate::{input, tasks};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A command with an id that was sent before is not decided again: the first outcome is printed. Exit
-code 1 means that nothing happened, unless the domain rejected the command, which is recorded.
+code 1 means that nothing happened, unless the domain rejected the command, which is recorded. A view
+that is waited for and does not come in time is said on standard error: the command has succeeded.
 
 Examples:
   annals command account a1 open-account '{\"owner\": \"Athena\", \"initial_cents\": 10}'
   annals command account a1 deposit-funds '{\"cents\": 190}' --expected 0
-  annals command account a1 close-account")]
+  annals command account a1 close-account
+  annals command account a1 deposit-funds '{\"cents\": 1}' --wait-for account-balances")]
 pub(crate) struct CommandArgs {
     /// The aggregate that decides, e.g. `account`
     aggregate: String,
@@ -42,6 +44,14 @@ pub(crate) struct CommandArgs {
     #[arg(long = "id", id = "command_id", value_name = "UUID")]
     command_id: Option<Uuid>,
 
+    /// Return when the view of this projection has what happened
+    #[arg(long, value_name = "PROJECTION")]
+    wait_for: Option<String>,
+
+    /// Wait for it at most so many milliseconds; 5000 when absent
+    #[arg(long, value_name = "MS", requires = "wait_for")]
+    wait_ms: Option<u64>,
+
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -52,6 +62,14 @@ struct Accepted {
     revision: Option<u64>,
     is_repeat: bool,
     events: Vec<Event>,
+    waited_for: Option<WaitedFor>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WaitedFor {
+    projection: String,
+    is_reached: bool,
+    phase: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,6 +84,7 @@ pub(crate) fn run(args: CommandArgs, output: &mut Output) -> Result<(), Failure>
     let data = input::json(&args.data)?;
     let path =
         ApiPath::new("/v1/aggregates").join(&args.aggregate).join(&args.id).join(&args.command);
+    let path = path.query("wait_for", args.wait_for).query("wait_ms", args.wait_ms);
     let id = args.command_id.map(|id| id.to_string());
     let call = Call::post(path, data.get().to_owned())
         .with("idempotency-key", id.as_deref())
@@ -77,6 +96,12 @@ pub(crate) fn run(args: CommandArgs, output: &mut Output) -> Result<(), Failure>
     let accepted: Accepted = answer.json()?;
     if accepted.is_repeat {
         output.note("this command was decided before; nothing happened now");
+    }
+    if let Some(WaitedFor { projection, is_reached: false, phase }) = &accepted.waited_for {
+        let phase = phase.as_deref().map_or(String::new(), |phase| format!(", which is {phase}"));
+        output.note(format_args!(
+            "the command has succeeded, but is not in the view of `{projection}` yet{phase}"
+        ));
     }
     if output.is_json() {
         return output.line(answer.text());

@@ -8,7 +8,7 @@ use annals_core::event::RecordedEvent;
 use annals_core::json;
 use annals_core::limits::PAYLOAD_BYTES_MAX;
 use annals_core::name::{Category, PluginName, QueryName, TableName};
-use annals_core::place::{ActualRevision, Revision};
+use annals_core::place::{ActualRevision, Position, Revision};
 use annals_core::plugin::Context;
 use annals_core::port::event_store::SizeLimit;
 use annals_core::port::guest::ProjectionGuest;
@@ -19,6 +19,7 @@ use annals_core::time::Clock;
 use annals_core::{id, json::InvalidJson};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::catalog::{ActiveAggregate, Catalog};
 use crate::command::{CommandError, CommandOutcome, CommandRequest};
@@ -36,7 +37,8 @@ use crate::state::{self, AggregateState, StateError};
 use crate::subscription::Subscriptions;
 use crate::upcast::{self, UpcastEvent, UpcastReadError, Upcasts};
 use crate::verify::{Verification, Verifier, VerifyError, VerifyOptions};
-use crate::view::{self, RowPage, StateViewReader, ViewAnswer, ViewError, WaitFor};
+use crate::view::{self, Reached, ReadWhen, RowPage, StateViewReader};
+use crate::view::{ViewAnswer, ViewError, WaitFor};
 
 /// What the engine needs of the world.
 #[derive(Debug, Clone)]
@@ -413,12 +415,12 @@ impl Engine {
         projection: &PluginName,
         table: &TableName,
         key: &[u8],
-        wait: Option<WaitFor>,
+        when: impl Into<ReadWhen<'_>> + Send,
     ) -> Result<ViewAnswer<Option<Bytes>>, ViewError> {
         let projection = self.table_of(projection, table)?;
-        let checkpoints = projection.reached(wait).await?;
+        let reached = self.ready(&projection, when.into(), b"").await?;
         let value = projection.state.get(table.as_str(), key).await.map_err(ViewError::State)?;
-        Ok(ViewAnswer { value, checkpoints })
+        Ok(ViewAnswer::of(value, reached))
     }
 
     /// Rows of a view whose keys start with `range.prefix`, in key order.
@@ -430,12 +432,12 @@ impl Engine {
         projection: &PluginName,
         table: &TableName,
         range: view::RowRange<'_>,
-        wait: Option<WaitFor>,
+        when: impl Into<ReadWhen<'_>> + Send,
     ) -> Result<ViewAnswer<RowPage>, ViewError> {
         let projection = self.table_of(projection, table)?;
-        let checkpoints = projection.reached(wait).await?;
+        let reached = self.ready(&projection, when.into(), b"").await?;
         let value = view::list(&*projection.state, table, range).await?;
-        Ok(ViewAnswer { value, checkpoints })
+        Ok(ViewAnswer::of(value, reached))
     }
 
     /// Asks a projection a named question; parameters and answer are JSON.
@@ -447,7 +449,7 @@ impl Engine {
         name: &PluginName,
         query: &QueryName,
         parameters: Bytes,
-        wait: Option<WaitFor>,
+        when: impl Into<ReadWhen<'_>> + Send,
     ) -> Result<ViewAnswer<Bytes>, ViewError> {
         let projection = self.projection(name)?;
         if !projection.plugin.inspection().has_queries {
@@ -461,7 +463,7 @@ impl Engine {
         let permit = Arc::clone(&self.queries)
             .try_acquire_owned()
             .map_err(|_| ViewError::Busy { in_flight_max })?;
-        let checkpoints = projection.reached(wait).await?;
+        let reached = self.ready(&projection, when.into(), &parameters).await?;
         let context = self.query_context();
         let question = query.clone();
         let answered = tokio::task::spawn_blocking(move || {
@@ -469,7 +471,51 @@ impl Engine {
             answer(&projection, &context, &question, &parameters)
         });
         let value = answered.await.map_err(|_| ViewError::Stopping)??;
-        Ok(ViewAnswer { value, checkpoints })
+        Ok(ViewAnswer::of(value, reached))
+    }
+
+    async fn ready(
+        &self,
+        projection: &Projection,
+        when: ReadWhen<'_>,
+        question: &[u8],
+    ) -> Result<Reached, ViewError> {
+        projection.ready(self.context.store.store_id(), when, question).await
+    }
+
+    /// Whether there is such a projection.
+    ///
+    /// # Errors
+    /// [`ViewError::UnknownProjection`].
+    pub fn check_projection(&self, name: &PluginName) -> Result<(), ViewError> {
+        self.projection(name).map(drop)
+    }
+
+    /// Waits until a view has reached a position, and returns how far it is in each partition. When
+    /// another version of the projection takes the place of the one that is waited for, goes on
+    /// waiting for that one.
+    ///
+    /// # Errors
+    /// [`ViewError`]; [`ViewError::UnknownProjection`] also when it is removed meanwhile.
+    pub async fn view_reached(
+        &self,
+        name: &PluginName,
+        wait_for: WaitFor,
+    ) -> Result<Vec<Option<Position>>, ViewError> {
+        let deadline = Instant::now() + wait_for.wait;
+        let mut projection = self.projection(name)?;
+        loop {
+            let wait = deadline.saturating_duration_since(Instant::now());
+            let ended = projection.reached(Some(WaitFor { wait, ..wait_for })).await;
+            let Err(ViewError::Stopping) = ended else {
+                return ended.map_err(|error| error.after(wait_for.wait));
+            };
+            let next = self.projection(name)?;
+            if Arc::ptr_eq(&next, &projection) {
+                return Err(ViewError::Stopping);
+            }
+            projection = next;
+        }
     }
 
     /// Events as the installed upcasters make them, to the end of each chain: in order, one or several

@@ -1,8 +1,12 @@
-//! Reading views: rows, prefix lists, named questions, each after waiting for a position if asked.
+//! Reading views: rows, prefix lists, named questions, each after waiting for a position if asked, and
+//! not at all if the reader knows the view as it is.
+
+mod tag;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use annals_core::id::StoreId;
 use annals_core::limits::{ROW_KEY_BYTES_MAX, SCAN_ROWS_MAX};
 use annals_core::name::{PluginName, QueryName, TableName};
 use annals_core::place::{Partition, Position};
@@ -16,6 +20,8 @@ use tokio::sync::watch;
 
 use crate::projection::{Phase, Progress, Projection, Tables};
 
+pub use tag::ViewTag;
+
 /// What to wait for before a view is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaitFor {
@@ -27,11 +33,28 @@ pub struct WaitFor {
     pub wait: Duration,
 }
 
+/// When to read a view.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadWhen<'a> {
+    /// What to wait for first.
+    pub wait: Option<WaitFor>,
+    /// Not at all, if one of these is the tag that the answer would have.
+    pub unless: &'a [ViewTag],
+}
+
+impl From<Option<WaitFor>> for ReadWhen<'_> {
+    fn from(wait: Option<WaitFor>) -> Self {
+        Self { wait, unless: &[] }
+    }
+}
+
 /// What a view answers, and how far it was at least when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewAnswer<T> {
     /// The answer.
     pub value: T,
+    /// Names what was read, to ask later whether it is still so.
+    pub tag: ViewTag,
     /// Per partition of the feed, in their order: every event up to here (inclusive) was in the view.
     pub checkpoints: Vec<Option<Position>>,
 }
@@ -92,6 +115,15 @@ pub enum ViewError {
         /// What it does.
         phase: Phase,
     },
+    /// The reader knows the view as it is: the answer would have one of the tags in
+    /// [`ReadWhen::unless`].
+    #[error("the view is as the reader knows it")]
+    Unchanged {
+        /// Which of them.
+        tag: ViewTag,
+        /// As in [`ViewAnswer::checkpoints`].
+        checkpoints: Vec<Option<Position>>,
+    },
     /// Too many questions are being answered.
     #[error("{in_flight_max} queries are in flight already")]
     Busy {
@@ -113,6 +145,16 @@ pub enum ViewError {
 }
 
 impl ViewError {
+    /// The same, told of a wait of which only the last part failed.
+    pub(crate) fn after(self, whole: Duration) -> Self {
+        match self {
+            Self::NotReached { projection, partition, position, wait: _, checkpoint, phase } => {
+                Self::NotReached { projection, partition, position, wait: whole, checkpoint, phase }
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn of_refusal(
         refusal: QueryRefusal,
         projection: &PluginName,
@@ -138,7 +180,40 @@ pub struct RowPage {
     pub next_after: Option<Bytes>,
 }
 
+/// How far a view is, and the tag of what is read of it now.
+pub(crate) struct Reached {
+    pub(crate) checkpoints: Vec<Option<Position>>,
+    pub(crate) tag: ViewTag,
+}
+
+impl<T> ViewAnswer<T> {
+    pub(crate) fn of(value: T, Reached { checkpoints, tag }: Reached) -> Self {
+        Self { value, tag, checkpoints }
+    }
+}
+
 impl Projection {
+    /// Waits for what is to be waited for; then says how far the view is, unless the reader knows it
+    /// so. `question` tells answers of one view apart that have the same address.
+    pub(crate) async fn ready(
+        &self,
+        store_id: StoreId,
+        when: ReadWhen<'_>,
+        question: &[u8],
+    ) -> Result<Reached, ViewError> {
+        let checkpoints = self.reached(when.wait).await?;
+        let source = tag::Source { store_id, projection: self.plugin.inspection().digest };
+        let tag = ViewTag::new(source, &checkpoints, question);
+        // Who stands by looks at the checkpoints now and then, and reads rows as they are: by its
+        // checkpoints alone, a reader could be told for long that nothing changed. Who names a
+        // position asks for no more than that.
+        let is_current = when.wait.is_some() || self.progress.borrow().phase != Phase::StandingBy;
+        if is_current && when.unless.contains(&tag) {
+            return Err(ViewError::Unchanged { tag, checkpoints });
+        }
+        Ok(Reached { checkpoints, tag })
+    }
+
     /// Waits until the view has reached a position, and returns how far it is in each partition.
     pub(crate) async fn reached(
         &self,

@@ -13,13 +13,13 @@ use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use annals_engine::Engine;
 use annals_engine::projection::Phase;
-use annals_engine::view::WaitFor;
+use annals_engine::view::{ReadWhen, ViewError, ViewTag, WaitFor};
 use annals_store_memory::faulty::FaultyStateStores;
 use tokio::time::{Instant, sleep};
 
 use crate::support::faults::StateCommitsLate;
 use crate::support::guest::{NativeRuntime, tallies};
-use crate::support::{World, add, name, reaching, row, run};
+use crate::support::{World, add, name, reaching, row, run, table};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -95,6 +95,40 @@ fn a_reader_on_a_host_that_stands_by_does_not_wait_for_its_next_look() {
             row(&standby, "counts:events", reaching(&added)).await;
             assert!(start.elapsed() <= Duration::from_millis(51), "{:?}", start.elapsed());
         }
+    });
+}
+
+#[test]
+fn a_host_that_stands_by_says_that_nothing_changed_only_if_a_position_is_asked_for() {
+    // Guards tags on several hosts: the same one everywhere, and no old copy held to be new because
+    // a host has not looked yet.
+    run(async {
+        let mut world = World::of_partitions(4);
+        world.options.standby_check_every = 60 * SECOND;
+        let (standby, working, _) = two_hosts(&world).await;
+        let added = add(&working, "t1", 1).await.unwrap();
+        let read = async |engine: &Engine, wait: Option<WaitFor>, known: &[ViewTag]| {
+            let when = ReadWhen { wait, unless: known };
+            let (tallies, counts) = (name("tallies"), table("counts"));
+            match engine.view_row(&tallies, &counts, b"events", when).await {
+                Ok(answer) => Ok(answer.tag),
+                Err(ViewError::Unchanged { tag, .. }) => Err(tag),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let tag = read(&working, reaching(&added), &[]).await.unwrap();
+        assert_eq!(read(&standby, reaching(&added), &[]).await, Ok(tag));
+        for (engine, wait, expected) in [
+            (&working, None, Err(tag)),
+            (&working, reaching(&added), Err(tag)),
+            (&standby, None, Ok(tag)),
+            (&standby, reaching(&added), Err(tag)),
+        ] {
+            assert_eq!(read(engine, wait, &[tag]).await, expected);
+        }
+        let added = add(&working, "t1", 1).await.unwrap();
+        let next = read(&working, reaching(&added), &[tag]).await.unwrap();
+        assert_eq!(read(&standby, reaching(&added), &[tag]).await, Ok(next));
     });
 }
 

@@ -3,9 +3,11 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use annals_core::name::QueryName;
 use annals_core::port::state_store::{KeyRange, StateSpace};
+use annals_engine::plugins::RemoveRequest;
 use annals_engine::projection::Phase;
 use annals_engine::view::{RowRange, ViewError};
 use bytes::Bytes;
@@ -53,6 +55,42 @@ fn waits_for_a_position_or_says_how_far_it_is() {
         let error = engine.view_row(&name("tallies"), &rows, b"tally/a", wait).await.unwrap_err();
         let ViewError::NotReached { phase, .. } = error else { panic!("{error:?}") };
         assert!(matches!(phase, Phase::Failing { .. }), "{phase:?}");
+    });
+}
+
+#[test]
+fn who_waits_for_a_view_goes_on_waiting_for_the_version_that_takes_its_place() {
+    // Guards `wait_for` of commands: a swap does not end the wait, a removal does.
+    run(async {
+        let world = World::new();
+        let engine = world.start_with_tally().await;
+        world.probe.projection_failures.store(u64::MAX, Ordering::Relaxed);
+        engine.install(None, tallies("1.0.0"), None).await.unwrap();
+        let added = add(&engine, "a", 3).await.unwrap();
+        let wait_for = reaching(&added).unwrap();
+        let projection = name("tallies");
+        let swapping = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            world.probe.projection_failures.store(0, Ordering::Relaxed);
+            engine.install(None, tallies("1.1.0"), None).await.unwrap();
+        };
+        let (reached, ()) = tokio::join!(engine.view_reached(&projection, wait_for), swapping);
+        assert!(reached.unwrap()[0] >= added.position);
+
+        world.probe.projection_failures.store(u64::MAX, Ordering::Relaxed);
+        let added = add(&engine, "a", 3).await.unwrap();
+        let wait_for = reaching(&added).unwrap();
+        let late = engine.view_reached(&projection, wait_for).await.unwrap_err();
+        let whole = matches!(&late, ViewError::NotReached { wait, .. } if *wait == wait_for.wait);
+        assert!(whole, "{late:?}");
+        let removing = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let request =
+                RemoveRequest { name: projection.clone(), principal: None, deletes_views: false };
+            engine.remove(request).await.unwrap();
+        };
+        let (reached, ()) = tokio::join!(engine.view_reached(&projection, wait_for), removing);
+        assert!(matches!(reached, Err(ViewError::UnknownProjection { .. })), "{reached:?}");
     });
 }
 

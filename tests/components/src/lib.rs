@@ -1,4 +1,4 @@
-//! Components for tests, as bytes: the bank's plugins, plugins that misbehave when they are called,
+//! Components for tests, as bytes: the examples' plugins, plugins that misbehave when they are called,
 //! and files that are no plugin at all.
 //!
 //! Each is built once per process and target folder, on first use, from the sources beside it. A
@@ -52,6 +52,20 @@ pub fn capped_account() -> &'static [u8] {
 pub fn account_balances() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| build::plugin("plugins/bank/account-balances"))
+}
+
+/// The aggregate `todo`.
+#[must_use]
+pub fn todo() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/todo/list"))
+}
+
+/// The projection `todo-lists`, with its query `open-items`.
+#[must_use]
+pub fn todo_lists() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/todo/lists"))
 }
 
 /// The bank's upcaster `first-accounts`.

@@ -60,6 +60,26 @@ fn commands_print_where_the_stream_is_and_what_happened() {
 }
 
 #[test]
+fn commands_wait_for_a_view_and_say_when_it_is_late() {
+    // Guards `--wait-for`: what happened can be read after it; a view that is not there is a note, and
+    // not a failure; an unknown one is said before anything happens.
+    let talk = Talk::with_bank();
+    let open = ["command", "account", "a1", "open-account", OPEN];
+    let error = talk.say(&[&open[..], &["--wait-for", "balances"]].concat()).failed(1);
+    let expected =
+        "error: there is no projection `balances`\n\nhint: there is `account-balances`\n";
+    assert_eq!(error, expected);
+    talk.say(&["stream", "read", "account/a1"]).failed(1);
+    let said = talk.say(&[&open[..], &["--wait-for", "account-balances"]].concat());
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+    let row = talk.say(&["view", "get", "account-balances", "accounts", "a1"]).ok();
+    let row: Value = serde_json::from_str(&row).unwrap();
+    assert_eq!(row, json!({ "owner": "Athena", "balance_cents": 10, "is_open": true }));
+    let error = talk.say(&[&open[..], &["--wait-ms", "1"]].concat()).failed(1);
+    assert!(error.contains("--wait-for <PROJECTION>"), "{error}");
+}
+
+#[test]
 fn states_and_streams_are_shown_now_and_as_they_were() {
     // Guards `aggregate show` and `stream read`, in text and JSON, and C9.
     let talk = Talk::with_bank();

@@ -12,7 +12,9 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::Api;
 use crate::command::origin_of;
+use crate::command::waiter::Waiter;
 use crate::problem::{Code, Problem};
 use crate::request::{body, headers};
 
@@ -41,6 +43,18 @@ pub(super) struct CommandLine<'a> {
     if_revision: Option<IfRevision<'a>>,
     /// Shared by everything one outside request led to.
     correlation_id: Option<Cow<'a, str>>,
+    /// Answer when the view of this projection has the command's last event, or `wait_ms` is over.
+    #[serde(borrow)]
+    wait_for: Option<Cow<'a, str>>,
+    /// How long to wait for it; 5000 when absent.
+    wait_ms: Option<u64>,
+}
+
+/// What a line asks for.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) command: CommandRequest,
+    pub(super) waiter: Option<Waiter>,
 }
 
 /// `any`, `no-stream`, `stream-exists` or a revision.
@@ -54,7 +68,7 @@ pub(super) enum IfRevision<'a> {
 }
 
 /// Parses a line.
-pub(super) fn parse(text: &Bytes) -> Result<CommandRequest, Problem> {
+pub(super) fn parse(api: &Api, text: &Bytes) -> Result<Wish, Problem> {
     let line: CommandLine<'_> = body::parse(text)?;
     let command_id = line.command_id.as_deref().map(Uuid::parse_str).transpose().map_err(|_| {
         Problem::new(
@@ -63,7 +77,8 @@ pub(super) fn parse(text: &Bytes) -> Result<CommandRequest, Problem> {
         )
     })?;
     let correlation_id = line.correlation_id.as_deref().map(CorrelationId::new).transpose();
-    Ok(CommandRequest {
+    let waiter = Waiter::new(line.wait_for.as_deref(), line.wait_ms, api)?;
+    let command = CommandRequest {
         aggregate: PluginName::new(&line.aggregate)?,
         id: line.id.into_owned(),
         command: CommandName::new(&line.command)?,
@@ -76,7 +91,8 @@ pub(super) fn parse(text: &Bytes) -> Result<CommandRequest, Problem> {
         id_is_new: false,
         expected: line.if_revision.map_or(Ok(ExpectedRevision::Any), expected)?,
         origin: origin_of(correlation_id.map_err(|_| headers::bad_correlation_id())?),
-    })
+    };
+    Ok(Wish { command, waiter })
 }
 
 fn expected(belief: IfRevision<'_>) -> Result<ExpectedRevision, Problem> {

@@ -112,8 +112,7 @@ impl<'a> Query<'a> {
 
     /// `wait_ms`: how long to wait at most.
     pub(crate) fn wait(&self, default: Duration, max: Duration) -> Result<Duration, Problem> {
-        let max_ms = u64::try_from(max.as_millis()).unwrap_or(u64::MAX);
-        let wait = self.number_in("wait_ms", &(0..=max_ms))?.map(Duration::from_millis);
+        let wait = self.number_in("wait_ms", &(0..=ms(max)))?.map(Duration::from_millis);
         Ok(wait.unwrap_or(default.min(max)))
     }
 
@@ -160,6 +159,20 @@ impl<'a> Query<'a> {
 
 /// How long a view is waited for when the client does not say.
 const VIEW_WAIT: Duration = Duration::from_secs(5);
+
+/// How long to wait for a view at most, when `wait_ms` is read already.
+pub(crate) fn view_wait(wait_ms: Option<u64>, options: &ApiOptions) -> Result<Duration, Problem> {
+    let max = options.wait_max;
+    match wait_ms.map(Duration::from_millis) {
+        None => Ok(VIEW_WAIT.min(max)),
+        Some(wait) if wait <= max => Ok(wait),
+        Some(_) => Err(bad("wait_ms", NOT_IN_RANGE, &format!("a number from 0 to {}", ms(max)))),
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
 
 const NOT_IN_RANGE: &str = "has a value it cannot have";
 

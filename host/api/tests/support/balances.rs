@@ -1,5 +1,5 @@
 //! The projection `account-balances`: JSON rows in `balances`, rows of mere bytes in `traces`, and
-//! the query `richest-accounts`.
+//! the query `richest-accounts`. Events of the account `slow` wait at the gate.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use annals_core::port::guest::{GuestFailure, ProjectionGuest, ViewReader};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Gate;
 use super::runtime::{bare, message};
 
 pub(super) fn description() -> Description {
@@ -27,7 +28,18 @@ pub(super) fn description() -> Description {
 }
 
 #[derive(Debug)]
-pub(super) struct BalancesGuest;
+pub(super) struct BalancesGuest {
+    gate: Arc<Gate>,
+}
+
+impl BalancesGuest {
+    pub(super) fn new(gate: Arc<Gate>) -> Self {
+        Self { gate }
+    }
+}
+
+/// The account whose events wait at the gate.
+const SLOW_ACCOUNT: &str = "slow";
 
 const BALANCES: u32 = 0;
 const TRACES: u32 = 1;
@@ -66,6 +78,9 @@ impl ProjectionGuest for BalancesGuest {
             index += 1;
             let stream = &events.streams[usize::try_from(*stream).unwrap()];
             let id = stream.split_once('/').unwrap().1;
+            if id == SLOW_ACCOUNT {
+                self.gate.pass();
+            }
             let key = row(BALANCES, id.as_bytes());
             let balance = balances.entry(id.to_owned()).or_insert_with(|| {
                 let rows = view.get_many(std::slice::from_ref(&key)).unwrap();

@@ -21,7 +21,7 @@ pub(super) fn description() -> Description {
     }
 }
 
-/// Holds back the command `wait` until it is opened.
+/// Holds back the command `wait`, and events of the account `slow`, until it is opened.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     is_open: Mutex<bool>,
@@ -34,7 +34,7 @@ impl Gate {
         self.opened.notify_all();
     }
 
-    fn pass(&self) {
+    pub(super) fn pass(&self) {
         let is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.opened.wait_while(is_open, |is_open| !*is_open));
     }

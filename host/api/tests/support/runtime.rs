@@ -90,7 +90,7 @@ impl GuestPlugin for NativePlugin {
     }
 
     fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure> {
-        Ok(Box::new(BalancesGuest))
+        Ok(Box::new(BalancesGuest::new(Arc::clone(&self.gate))))
     }
 
     fn upcaster(&self) -> Result<Box<dyn UpcasterGuest>, GuestFailure> {
