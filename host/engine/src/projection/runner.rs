@@ -29,6 +29,7 @@ use tracing::{info, warn};
 use super::checkpoint::{self, Checkpoint};
 use super::feeds::Feeds;
 use super::fence::{self, Fence};
+use super::hold::{Hold, Turn};
 use super::projector::{Bundles, Fault, Projector};
 use super::size::BatchSize;
 use super::standby::{Standby, WAITED_CHECK_EVERY};
@@ -44,6 +45,7 @@ pub(super) struct Parts {
     pub(super) stopped: watch::Receiver<bool>,
     /// How many wait for the view to reach a position.
     pub(super) waiting: watch::Receiver<usize>,
+    pub(super) hold: Hold,
 }
 
 /// The loop of one projection.
@@ -55,6 +57,7 @@ pub(crate) struct Runner {
     report: watch::Sender<Progress>,
     stopped: watch::Receiver<bool>,
     waiting: watch::Receiver<usize>,
+    hold: Hold,
     role: Role,
     /// What was seen since this host stands by.
     standby: Standby,
@@ -110,6 +113,7 @@ impl Runner {
             report: parts.report,
             stopped: parts.stopped,
             waiting: parts.waiting,
+            hold: parts.hold,
             ports: parts.ports,
         };
         runner.run_until_stopped().await;
@@ -196,8 +200,15 @@ impl Runner {
         if let Some(wait) = wait {
             return sleep(wait).await;
         }
+        if self.hold.is_held() {
+            return self.hold.changed().await;
+        }
         if !matches!(self.role, Role::StandingBy) {
-            return self.feeds.changed().await;
+            return tokio::select! {
+                biased;
+                () = self.hold.changed() => {}
+                () = self.feeds.changed() => {}
+            };
         }
         self.waiting.mark_unchanged();
         let due = self.standby.due(self.check_every());
@@ -312,12 +323,18 @@ impl Runner {
 
     /// Handles one page of the partition whose turn it is.
     async fn work(&mut self, fence: Fence) -> Result<Next, Fault> {
-        let Some(index) = self.feeds.turn() else {
+        let index = match self.hold.turn(&self.feeds) {
+            Turn::Free => self.feeds.turn(),
+            Turn::Of(index) => Some(index),
+            Turn::Held => return Ok(Next::Wait),
+        };
+        let Some(index) = index else {
             self.set_phase(Phase::CaughtUp);
             return Ok(Next::Wait);
         };
         let limit = self.size.events().min(READ_EVENTS_MAX);
-        let page = self.feeds.read(index, &self.filter, limit).await?;
+        let mut page = self.feeds.read(index, &self.filter, limit).await?;
+        self.hold.cut(index, &mut page);
         let mut events = page.events.as_slice();
         while !events.is_empty() && !*self.stopped.borrow() {
             let taken = self.project(index, events, fence).await?;
