@@ -16,6 +16,7 @@ mod overload;
 mod partitions;
 mod projections;
 mod quarantine;
+mod rebuilds;
 mod registry;
 mod relay;
 mod snapshots;

@@ -393,13 +393,16 @@ impl Registry {
         installing: &mut Installing,
         name: &PluginName,
     ) {
-        if let Err(error) = self.follow_beside(name).await {
-            let may_pass = error.may_pass();
+        // Whoever waits for this may go away in the middle: then it is done later.
+        installing.waiting.insert(name.clone());
+        let followed = self.follow_beside(name).await;
+        let may_pass = followed.as_ref().is_err_and(InstallError::may_pass);
+        if !may_pass {
+            installing.waiting.remove(name);
+        }
+        if let Err(error) = followed {
             let error = ErrorChain(&error).to_string();
             warn!(projection = %name, error, may_pass, "a view beside does not start");
-            if may_pass {
-                installing.waiting.insert(name.clone());
-            }
         }
     }
 

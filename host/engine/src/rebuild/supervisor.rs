@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::Supervision;
 use super::compare::Pair;
-use super::report;
+use super::report::{self, DifferenceCounts};
+use super::{CutsOver, Supervision};
 use crate::actor::Actor;
 use crate::plugins::{InstallError, Registry, ViewTask, ViewTaskKind};
 use crate::projection::{Phase, Progress};
@@ -65,6 +65,13 @@ impl Supervisor {
     }
 }
 
+/// How the registry is to be changed.
+enum Change {
+    None,
+    CutOver(DifferenceCounts),
+    DropPrevious,
+}
+
 struct Tasks {
     registry: Arc<Registry>,
     context: Arc<ShardContext>,
@@ -103,41 +110,69 @@ impl Tasks {
 
     /// Does what is to be done about a view, until it is no longer what the registry says.
     async fn run(&self, task: ViewTask) -> ViewTask {
-        let mut changes = self.registry.views_changes();
-        let is_over = async {
-            while self.registry.view_tasks().contains(&task) && changes.changed().await.is_ok() {}
-        };
-        let work = async {
-            while let Err(error) = self.attempt(&task).await {
-                let (projection, error) = (&task.name, ErrorChain(&error).to_string());
+        loop {
+            let due = tokio::select! {
+                biased;
+                () = self.is_over(&task) => return task,
+                due = self.due(&task) => due,
+            };
+            // Never broken off in between: a change of the registry is whole.
+            let done = match due {
+                Ok(change) => self.change(&task, change).await,
+                Err(error) => Err(error),
+            };
+            let pause = async {
+                match &done {
+                    // It waits for somebody to say what to do.
+                    Ok(()) => std::future::pending().await,
+                    Err(_) => sleep(RETRY_EVERY).await,
+                }
+            };
+            if let Err(error) = &done {
+                let (projection, error) = (&task.name, ErrorChain(error).to_string());
                 warn!(%projection, error, "a view beside the one that serves is tried again");
-                sleep(RETRY_EVERY).await;
             }
-            // It is done, or waits for somebody to say what to do.
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            () = is_over => {}
-            () = work => {}
+            tokio::select! {
+                biased;
+                () = self.is_over(&task) => return task,
+                () = pause => {}
+            }
         }
-        task
     }
 
-    async fn attempt(&self, task: &ViewTask) -> Result<(), InstallError> {
+    /// Waits until the registry no longer says so.
+    async fn is_over(&self, task: &ViewTask) {
+        let mut changes = self.registry.views_changes();
+        while self.registry.view_tasks().contains(task) && changes.changed().await.is_ok() {}
+    }
+
+    /// Waits until the registry is to be changed, and says how.
+    async fn due(&self, task: &ViewTask) -> Result<Change, InstallError> {
         match task.kind {
-            ViewTaskKind::Candidate { .. } => self.compare_and_cut_over(task).await,
+            ViewTaskKind::Candidate { cuts_over, .. } => self.compared(task, cuts_over).await,
             ViewTaskKind::Previous { until } => {
                 let clock = &self.context.clock;
                 while clock.now() < until {
                     let wait = Duration::from_millis(until.ms_since(clock.now()));
                     sleep(wait.min(CLOCK_EVERY)).await;
                 }
-                self.registry.drop_previous(&self.context.catalog, task).await
+                Ok(Change::DropPrevious)
             }
         }
     }
 
-    async fn compare_and_cut_over(&self, task: &ViewTask) -> Result<(), InstallError> {
+    async fn change(&self, task: &ViewTask, change: Change) -> Result<(), InstallError> {
+        let catalog = &self.context.catalog;
+        match change {
+            Change::None => Ok(()),
+            Change::CutOver(counts) => {
+                self.registry.cut_over_candidate(catalog, task, counts).await
+            }
+            Change::DropPrevious => self.registry.drop_previous(catalog, task).await,
+        }
+    }
+
+    async fn compared(&self, task: &ViewTask, cuts_over: CutsOver) -> Result<Change, InstallError> {
         let (pair, supervision) = self.caught_up(task).await;
         let comparing = Comparing::begin(&supervision);
         let compared = compare(&pair, &*self.context.clock).await;
@@ -152,11 +187,8 @@ impl Tasks {
             is_exact = comparison.is_exact,
             "two views compared"
         );
-        let ViewTaskKind::Candidate { cuts_over, .. } = task.kind else { return Ok(()) };
-        if !cuts_over.is_met_by(&comparison) {
-            return Ok(());
-        }
-        self.registry.cut_over_candidate(&self.context.catalog, task, counts).await
+        let is_met = cuts_over.is_met_by(&comparison);
+        Ok(if is_met { Change::CutOver(counts) } else { Change::None })
     }
 
     /// Waits until a candidate runs on this host and has caught up, and so has what serves, if it can.
