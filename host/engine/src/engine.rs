@@ -30,6 +30,7 @@ use crate::plugins::{
     Registry, RegistryPorts, Removal, RemoveRequest, RestoreError, RollBackRequest,
 };
 use crate::projection::{Projection, ProjectionPorts, Tables};
+use crate::rebuild::{ProjectionViews, RebuildRequest, Supervisor};
 use crate::relay::{Relay, RelayPorts, RelayProgress};
 use crate::shard::{Job, Quarantine, Reply, Shard, ShardContext, Work};
 use crate::snapshot::Snapshots;
@@ -75,6 +76,9 @@ pub enum StartError {
     /// There is no thread that follows the plugin registry.
     #[error("following the plugin registry cannot start")]
     Follower(#[source] std::io::Error),
+    /// There is no thread that looks after views that are built.
+    #[error("looking after views that are built cannot start")]
+    Supervisor(#[source] std::io::Error),
     /// There is no thread for the relay.
     #[error("the relay to the bus cannot start")]
     Relay(#[source] std::io::Error),
@@ -89,6 +93,7 @@ pub struct Engine {
     context: Arc<ShardContext>,
     registry: Arc<Registry>,
     follower: Follower,
+    supervisor: Supervisor,
     relay: Relay,
     verifier: Verifier,
     subscriptions: Subscriptions,
@@ -159,6 +164,8 @@ impl Engine {
                 bus,
             )
             .map_err(StartError::Follower)?,
+            supervisor: Supervisor::start(Arc::clone(&registry), Arc::clone(&context))
+                .map_err(StartError::Supervisor)?,
             relay: Relay::start(&relay_ports).map_err(StartError::Relay)?,
             verifier,
             subscriptions,
@@ -344,6 +351,61 @@ impl Engine {
         limit: usize,
     ) -> Result<Option<HistoryPage>, RestoreError> {
         self.registry.history(name, from, limit).await
+    }
+
+    /// Begins to build a view of a projection anew, beside the one that serves.
+    ///
+    /// # Errors
+    /// Each variant of [`InstallError`].
+    pub async fn start_rebuild(&self, request: RebuildRequest) -> Result<(), InstallError> {
+        self.check_running()?;
+        self.registry.start_rebuild(&self.context.catalog, request).await
+    }
+
+    /// Lets the view that was built take over now, whatever differs. The one that served is followed
+    /// for [`EngineOptions::rollback_window`].
+    ///
+    /// # Errors
+    /// Each variant of [`InstallError`].
+    pub async fn cut_over(
+        &self,
+        name: &PluginName,
+        principal: Option<Arc<str>>,
+    ) -> Result<(), InstallError> {
+        self.check_running()?;
+        self.registry.cut_over(&self.context.catalog, name, principal).await
+    }
+
+    /// Ends a rebuild, and deletes what was built.
+    ///
+    /// # Errors
+    /// Each variant of [`InstallError`].
+    pub async fn cancel_rebuild(
+        &self,
+        name: &PluginName,
+        principal: Option<Arc<str>>,
+    ) -> Result<(), InstallError> {
+        self.check_running()?;
+        self.registry.cancel_rebuild(&self.context.catalog, name, principal).await
+    }
+
+    /// Lets the view of before the last cut-over serve again, at once.
+    ///
+    /// # Errors
+    /// Each variant of [`InstallError`].
+    pub async fn roll_back_view(
+        &self,
+        name: &PluginName,
+        principal: Option<Arc<str>>,
+    ) -> Result<(), InstallError> {
+        self.check_running()?;
+        self.registry.roll_back_view(&self.context.catalog, name, principal).await
+    }
+
+    /// What is built beside the view of a projection, and what can be restored; `None`: there is no
+    /// such projection.
+    pub async fn projection_views(&self, name: &PluginName) -> Option<ProjectionViews> {
+        self.registry.views(name).await
     }
 
     fn check_running(&self) -> Result<(), InstallError> {
@@ -591,6 +653,7 @@ impl Engine {
             shard.stop().await;
         }
         self.follower.stop().await;
+        self.supervisor.stop().await;
         self.registry.stop().await;
         if let Err(lost) = self.context.store.flush().await {
             tracing::error!(error = %lost, "the last commits may not be durable");

@@ -12,8 +12,9 @@
 //!
 //! Start at [`Engine`]. A command goes through [`command`], `shard` and `check`; an event through
 //! `projection` and [`view`], and through [`relay`] to the bus; on the way to either, [`upcast`] makes
-//! old shapes new. Outsiders share events by [`subscription`]. Which plugin is active is the business of [`plugins`], and whether another version
-//! would have led to the same history that of [`verify`].
+//! old shapes new. Outsiders share events by [`subscription`]. Which plugin is active is the business of
+//! [`plugins`], and whether another version would have led to the same history that of [`verify`]. A view
+//! that is built beside the one that serves is in [`rebuild`].
 
 mod actor;
 mod catalog;
@@ -26,6 +27,7 @@ mod outcome;
 pub mod parked;
 pub mod plugins;
 pub mod projection;
+pub mod rebuild;
 pub mod relay;
 mod replay;
 mod shard;

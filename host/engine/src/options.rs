@@ -66,6 +66,11 @@ pub struct EngineOptions {
     /// How long a projection may not get on, with events to project, before a host that stands by
     /// takes it over.
     pub standby_takeover_after: Duration,
+    /// How long the view that served before a cut-over is followed, so that it can be restored at once.
+    pub rollback_window: Duration,
+    /// Longest that the runners of two views stand at the same place while some of their rows are
+    /// compared.
+    pub compare_hold_max: Duration,
     /// Most named questions answered at once; the next is refused as busy.
     pub queries_in_flight_max: usize,
     /// Most events handed to the bus at once.
@@ -150,6 +155,8 @@ impl Default for EngineOptions {
             parked_streams_max: NonZeroUsize::MIN.saturating_add(9_999),
             standby_check_every: Duration::from_secs(1),
             standby_takeover_after: Duration::from_secs(10),
+            rollback_window: Duration::from_hours(1),
+            compare_hold_max: Duration::from_secs(1),
             queries_in_flight_max: 64,
             relay_page_events_max: 1_000,
             relay_pages_in_flight_max: NonZeroUsize::MIN.saturating_add(3),

@@ -7,14 +7,17 @@
 //!      │ gate.rs              ▲
 //!      │ changes.rs           └── follow.rs: while other hosts do the same
 //! ```
-//! `status.rs` has what operators see, `history.rs` what happened.
+//! `rebuild.rs` builds views of projections anew, `beside.rs` runs those that do not serve. `status.rs` has
+//! what operators see, `history.rs` what happened.
 
+mod beside;
 mod changes;
 mod follow;
 mod gate;
 mod history;
 mod install;
 mod log;
+mod rebuild;
 mod registered;
 mod remove;
 mod schema;
@@ -35,13 +38,14 @@ use annals_core::port::state_store::StateError;
 use annals_core::port::{BlobStore, EventStore, GuestRuntime};
 use annals_core::time::{Clock, Timestamp};
 use bytes::Bytes;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tracing::{error, info};
 
 use crate::catalog::Catalog;
-use crate::projection::{Projection, ProjectionError, ProjectionPorts};
+use crate::projection::{Projection, ProjectionError, ProjectionPorts, ViewOptions};
 use crate::shard::QuarantinedStreams;
-use registered::{Entry, Registered, Version};
+use beside::Beside;
+use registered::{Entry, Made, Registered, Version};
 
 pub use changes::{Change, ChangeKind, Difference, MessageKind};
 pub use gate::UnreadableEvents;
@@ -52,6 +56,7 @@ pub use status::{
 };
 
 pub(crate) use follow::Follower;
+pub(crate) use rebuild::{ViewTask, ViewTaskKind};
 
 /// Why a plugin was not installed, rolled back or removed. Nothing changed, unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -187,6 +192,41 @@ pub enum InstallError {
     /// The event may be recorded or not; installing again is safe.
     #[error("nobody knows whether the installation was recorded; install it again")]
     OutcomeUnknown(#[source] DriverError),
+    /// No active plugin of that name is a projection.
+    #[error("there is no projection `{name}`")]
+    UnknownProjection {
+        /// The name.
+        name: PluginName,
+        /// The projections there are.
+        known: Vec<PluginName>,
+    },
+    /// A view of the projection is built already.
+    #[error("a view of `{name}` is built beside the one that serves")]
+    RebuildUnderWay {
+        /// The projection.
+        name: PluginName,
+    },
+    /// No view of the projection is built.
+    #[error("no view of `{name}` is built beside the one that serves")]
+    NoRebuild {
+        /// The projection.
+        name: PluginName,
+    },
+    /// The view that is built has not caught up and been compared.
+    #[error("the view of `{name}` that is built has not caught up and been compared yet")]
+    RebuildNotReady {
+        /// The projection.
+        name: PluginName,
+    },
+    /// No view of before a cut-over is followed any more.
+    #[error("there is no view of `{name}` to go back to")]
+    NoPreviousView {
+        /// The projection.
+        name: PluginName,
+    },
+    /// Two views cannot be compared now.
+    #[error("two views cannot be compared")]
+    Compare(#[source] StateError),
     /// The host is stopping.
     #[error("the host is stopping")]
     Stopping,
@@ -222,6 +262,10 @@ pub(crate) struct RegistryPorts {
 pub(crate) struct Registry {
     ports: RegistryPorts,
     active: RwLock<BTreeMap<PluginName, Active>>,
+    // Views that run and do not serve. Never held across an await.
+    beside: RwLock<BTreeMap<PluginName, Vec<Beside>>>,
+    // Counts changes of which views there are.
+    views_changes: watch::Sender<u64>,
     // Written only while `installing` is held. Never held across an await.
     registered: RwLock<Registered>,
     /// Held while a plugin is installed or started: one at a time, in the order of the log.
@@ -240,7 +284,7 @@ struct Installing {
 /// How often an installation is tried again when other hosts install at the same time.
 const INSTALL_ATTEMPTS_MAX: u32 = 5;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Active {
     plugin: Arc<dyn GuestPlugin>,
     projection: Option<Arc<Projection>>,
@@ -251,6 +295,8 @@ struct Prepared {
     active: Active,
     /// Aggregate: sandboxes for its first commands.
     fresh: Vec<Box<dyn AggregateGuest>>,
+    /// Whether its view ran already.
+    is_running: bool,
 }
 
 impl Registry {
@@ -258,6 +304,8 @@ impl Registry {
         Self {
             ports,
             active: RwLock::default(),
+            beside: RwLock::default(),
+            views_changes: watch::Sender::default(),
             registered: RwLock::default(),
             installing: Mutex::default(),
         }
@@ -279,7 +327,7 @@ impl Registry {
         installing.waiting.extend(self.read_news().await?);
         let mut waiting = Vec::new();
         for name in std::mem::take(&mut installing.waiting) {
-            let wanted = self.registered().active(&name).map(|it| (it.kind, it.digest));
+            let wanted = self.registered().active(&name).map(|it| (it.kind, it.made()));
             waiting.push((name, wanted));
         }
         // A projection that started first would pass events by of which an upcaster makes its own;
@@ -287,19 +335,23 @@ impl Registry {
         waiting.sort_by_key(|(_, wanted)| wanted.map(|(kind, _)| kind != PluginKind::Upcaster));
         let mut lacks_upcaster = false;
         for (name, wanted) in waiting {
-            let Some((kind, digest)) = wanted else {
+            let Some((kind, made)) = wanted else {
                 self.deactivate(catalog, installing, &name).await;
                 continue;
             };
-            if self.is_active(&name, digest) {
+            if self.active_made(&name) == Some(made) {
+                self.follow_beside_or_wait(installing, &name).await;
                 continue;
             }
             if lacks_upcaster && kind == PluginKind::Projection {
                 installing.waiting.insert(name);
                 continue;
             }
-            let started = self.start(catalog, installing, (&name, digest)).await;
-            let Err(error) = started else { continue };
+            let started = self.start(catalog, installing, (&name, made)).await;
+            let Err(error) = started else {
+                self.follow_beside_or_wait(installing, &name).await;
+                continue;
+            };
             let is_upcaster = kind == PluginKind::Upcaster;
             lacks_upcaster |= is_upcaster;
             let may_pass = error.may_pass() || is_upcaster;
@@ -330,12 +382,15 @@ impl Registry {
         &self,
         catalog: &Catalog,
         installing: &mut Installing,
-        (name, digest): (&PluginName, Digest),
+        (name, made): (&PluginName, Made),
     ) -> Result<(), InstallError> {
-        let plugin = self.load_kept(digest).await?;
-        let prepared = self.prepare(plugin).await?;
+        let plugin = match self.plugin_beside(name, made) {
+            Some(plugin) => plugin,
+            None => self.load_kept(made.digest).await?,
+        };
+        let prepared = self.prepare(plugin, made.build).await?;
         self.activate(catalog, prepared, installing);
-        info!(plugin = %name, digest = %digest.short(), "plugin started");
+        info!(plugin = %name, digest = %made.digest.short(), "plugin started");
         Ok(())
     }
 
@@ -387,11 +442,22 @@ impl Registry {
         self.load(bytes.ok_or(InstallError::Absent { digest })?).await
     }
 
-    async fn prepare(&self, plugin: Arc<dyn GuestPlugin>) -> Result<Prepared, InstallError> {
+    /// Starts a version; of a projection, the runner of the view of that `build`.
+    async fn prepare(
+        &self,
+        plugin: Arc<dyn GuestPlugin>,
+        build: u32,
+    ) -> Result<Prepared, InstallError> {
+        let name = &plugin.description().name;
+        let made = Made { digest: plugin.inspection().digest, build };
+        if let Some(active) = self.ready_beside(name, made) {
+            return Ok(Prepared { active, fresh: Vec::new(), is_running: true });
+        }
         let projection = match plugin.inspection().kind {
             PluginKind::Projection => {
                 let ports = self.ports.projections.clone();
-                Some(Arc::new(Projection::start(Arc::clone(&plugin), ports).await?))
+                let view = ViewOptions { build, ..ViewOptions::default() };
+                Some(Arc::new(Projection::start(Arc::clone(&plugin), ports, view).await?))
             }
             PluginKind::Aggregate | PluginKind::Upcaster => None,
             kind @ PluginKind::ProcessManager => {
@@ -400,7 +466,7 @@ impl Registry {
         };
         let takes_over = self.active_description(&plugin.description().name).is_some();
         let fresh = if takes_over { self.sandboxes(&plugin).await } else { Vec::new() };
-        Ok(Prepared { active: Active { plugin, projection }, fresh })
+        Ok(Prepared { active: Active { plugin, projection }, fresh, is_running: false })
     }
 
     /// A sandbox per shard, made before the version takes over, so that no command waits for it.
@@ -418,7 +484,7 @@ impl Registry {
     fn activate(&self, catalog: &Catalog, prepared: Prepared, installing: &mut Installing) {
         installing.generation += 1;
         let generation = installing.generation;
-        let Prepared { active: next, fresh } = prepared;
+        let Prepared { active: next, fresh, .. } = prepared;
         let name = next.plugin.description().name.clone();
         let plugin = Arc::clone(&next.plugin);
         let kind = plugin.inspection().kind;
@@ -431,12 +497,13 @@ impl Registry {
             PluginKind::Upcaster => catalog.set_upcaster(&name, Some(plugin), generation),
             PluginKind::Projection | PluginKind::ProcessManager => {}
         }
+        self.take_from_beside(&name, &next);
         let before = {
             let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
-            active.insert(name, next)
+            active.insert(name.clone(), next)
         };
         if let Some(before) = before {
-            before.request_stop();
+            self.set_aside(&name, before);
         }
     }
 
@@ -495,7 +562,10 @@ impl Registry {
             let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *active)
         };
-        let projections: Vec<_> = all.into_values().filter_map(|a| a.projection).collect();
+        let beside = std::mem::take(&mut *self.beside_mut());
+        let beside = beside.into_values().flatten().map(|beside| beside.active);
+        let all = all.into_values().chain(beside);
+        let projections: Vec<_> = all.filter_map(|active| active.projection).collect();
         for projection in &projections {
             projection.request_stop();
         }

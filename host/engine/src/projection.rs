@@ -3,7 +3,8 @@
 //! `runner.rs` is the loop, `feeds.rs` says which partition is next, `projector.rs` calls the guest,
 //! `batch.rs` turns events into columns, `writes.rs` checks what the guest wants written,
 //! `checkpoint.rs` keeps the places, `parked.rs` what cannot be handled and `attempts.rs` how often it was
-//! tried. Of several hosts one works: see `fence.rs` and `standby.rs`.
+//! tried, `hold.rs` stops a runner for a moment. Of several hosts one works: see `fence.rs` and
+//! `standby.rs`.
 //! Rows are read in [`crate::view`].
 
 mod attempts;
@@ -12,6 +13,7 @@ mod checkpoint;
 #[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
 mod feeds;
 mod fence;
+mod hold;
 pub(crate) mod parked;
 mod projector;
 mod recorder;
@@ -38,6 +40,7 @@ use crate::actor::Actor;
 use crate::options::EngineOptions;
 use crate::upcast::Upcasts;
 
+pub(crate) use hold::{Held, HoldControl};
 pub use parked::{ParkedEvent, Unpark};
 pub(crate) use runner::Runner;
 pub(crate) use writes::{Tables, check as check_writes};
@@ -97,17 +100,31 @@ pub(crate) struct ProjectionPorts {
     pub(crate) options: EngineOptions,
 }
 
+/// Which view a projection makes, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ViewOptions {
+    /// Which of the views of its content.
+    pub(crate) build: u32,
+    /// Whether others must not notice that it runs.
+    pub(crate) is_background: bool,
+    /// Where a view without checkpoints begins: per partition, after this position. Empty: at the
+    /// first event.
+    pub(crate) after: Vec<Option<Position>>,
+}
+
 /// A running projection and its view.
 #[derive(Debug)]
 pub(crate) struct Projection {
     pub(crate) plugin: Arc<dyn GuestPlugin>,
     pub(crate) description: Arc<Description>,
+    pub(crate) view: ViewOptions,
     pub(crate) state: Arc<dyn StateStore>,
     pub(crate) progress: watch::Receiver<Progress>,
     // How many wait for a position.
     pub(crate) waiting: watch::Sender<usize>,
     // Changes when an operator asks for something about parked events.
     asked: watch::Sender<u64>,
+    pub(crate) hold: HoldControl,
     stop: watch::Sender<bool>,
     // Taken by whoever waits for the end.
     actor: Mutex<Option<Actor>>,
@@ -150,13 +167,17 @@ impl Projection {
     pub(crate) async fn start(
         plugin: Arc<dyn GuestPlugin>,
         ports: ProjectionPorts,
+        view: ViewOptions,
     ) -> Result<Self, ProjectionError> {
         let description = Arc::clone(plugin.description());
         let digest = plugin.inspection().digest;
         let projection = description.name.clone();
-        let space = StateSpace::View { projection: projection.clone(), digest };
-        let view = |source| ProjectionError::View { projection: projection.clone(), source };
-        let state = ports.states.open(&space).await.map_err(view)?;
+        let build = view.build;
+        let space = StateSpace::View { projection: projection.clone(), digest, build };
+        let unopened = |source| ProjectionError::View { projection: projection.clone(), source };
+        let state = ports.states.open(&space).await.map_err(unopened)?;
+        let begun = checkpoint::begin(&*state, &*ports.store, &view.after).await;
+        begun.map_err(unopened)?;
         let saved = checkpoint::load(&*state, &*ports.store, &projection).await?;
         let positions = saved.iter().map(|saved| saved.as_ref()?.position);
         let (report, progress) = watch::channel(Progress {
@@ -168,6 +189,7 @@ impl Projection {
         let (asked, wishes) = watch::channel(0);
         let (stop, stopped) = watch::channel(false);
         let (waiting, waited_for) = watch::channel(0);
+        let (hold, ordered) = hold::new();
         let parts = runner::Parts {
             plugin: Arc::clone(&plugin),
             state: Arc::clone(&state),
@@ -177,15 +199,18 @@ impl Projection {
             stopped,
             waiting: waited_for,
             asked: wishes,
+            hold: ordered,
         };
         let name = format!("annals-projection-{projection}");
-        let actor = Actor::spawn(ports.options.placement, &name, move || Runner::run(parts))
+        let on_thread = ports.options.on_background_thread.filter(|_| view.is_background);
+        let run = move || Runner::run(parts);
+        let actor = Actor::spawn_in_background(ports.options.placement, &name, on_thread, run)
             .map_err(|error| ProjectionError::Start {
                 projection,
                 source: DriverError::with_source("no thread", error),
             })?;
         let actor = Mutex::new(Some(actor));
-        Ok(Self { plugin, description, state, progress, waiting, asked, stop, actor })
+        Ok(Self { plugin, description, view, state, progress, waiting, asked, hold, stop, actor })
     }
 
     /// Tells the runner that an operator asked for something about parked events.

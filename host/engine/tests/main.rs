@@ -17,6 +17,7 @@ mod parked;
 mod partitions;
 mod projections;
 mod quarantine;
+mod rebuilds;
 mod registry;
 mod relay;
 mod snapshots;

@@ -322,6 +322,7 @@ fn states(store: &LocalStore) {
     let space = StateSpace::View {
         projection: annals_core::name::PluginName::new("balances").unwrap(),
         digest: Digest::of(b"1"),
+        build: 0,
     };
     let state = block_on(store.states.open(&space)).unwrap();
     let cpu = cpu_seconds();

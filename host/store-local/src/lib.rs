@@ -6,7 +6,7 @@
 //!   log/00000000000000000000.seg          commits, in order; the name is the first one's number
 //!       00000000000000000000.idx          of a full segment: where everything is in it
 //!   state/host.sqlite                     the host's own state
-//!         views/<projection>@<digest>.sqlite
+//!         views/<projection>@<digest>.sqlite, …@<digest>-<build>.sqlite
 //!         processes/<name>.sqlite
 //!   plugins/<sha256>.wasm
 //! ```

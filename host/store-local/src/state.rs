@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  state/host.sqlite
-//!        views/<projection>@<digest>.sqlite
+//!        views/<projection>@<digest>.sqlite, …@<digest>-<build>.sqlite
 //!        processes/<name>.sqlite
 //! ```
 //!

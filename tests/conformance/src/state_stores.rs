@@ -139,15 +139,20 @@ async fn list(stores: &Stores) -> Vec<StateSpace> {
 /// Spaces of each kind, some of which differ in one part only.
 fn spaces() -> Vec<StateSpace> {
     let name = |name| PluginName::new(name).unwrap();
-    let view = |projection, content: &[u8]| StateSpace::View {
+    let build = |projection, content: &[u8], build| StateSpace::View {
         projection: name(projection),
         digest: Digest::of(content),
+        build,
     };
+    let view = |projection, content: &[u8]| build(projection, content, 0);
     vec![
         StateSpace::Process { name: name("transfer") },
         view("account-balances", b"2"),
         StateSpace::Host,
         view("account", b"1"),
+        build("account", b"1", 10),
+        build("account", b"1", 2),
+        build("account", b"2", 2),
         view("account-balances", b"1"),
         view("transfer", b"1"),
         StateSpace::Process { name: name("host") },

@@ -129,6 +129,7 @@ impl<'a> EntryJson<'a> {
             HistoryEvent::Removed { deletes_views } => {
                 Self { deletes_views: *deletes_views, ..nothing }
             }
+            _ => nothing,
         }
     }
 }

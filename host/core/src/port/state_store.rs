@@ -68,13 +68,16 @@ impl StateCapabilities {
 pub enum StateSpace {
     /// The host's own: snapshots, schedules, parked events, leases. Commits are durable.
     Host,
-    /// Rows and checkpoint of one version of a projection. A crash may lose the last commits, whole
-    /// ones, newest first: the checkpoint is among them, so they are projected again.
+    /// Rows and checkpoint of one build of one version of a projection. A crash may lose the last
+    /// commits, whole ones, newest first: the checkpoint is among them, so they are projected again.
     View {
         /// The projection.
         projection: PluginName,
         /// Content of the plugin that made the rows.
         digest: Digest,
+        /// Which of the views that this content made: 0 is the one that installing it begins, a
+        /// rebuild counts on. Builds of the same content have nothing in common.
+        build: u32,
     },
     /// Instances, timers, outgoing commands and checkpoint of a process manager. Commits are durable.
     Process {
@@ -87,8 +90,11 @@ impl fmt::Display for StateSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host => f.write_str("host"),
-            Self::View { projection, digest } => {
+            Self::View { projection, digest, build: 0 } => {
                 write!(f, "view `{projection}` of {}", digest.short())
+            }
+            Self::View { projection, digest, build } => {
+                write!(f, "view `{projection}` of {}, build {build}", digest.short())
             }
             Self::Process { name } => write!(f, "process manager `{name}`"),
         }

@@ -6,8 +6,9 @@ use annals_core::event::RecordedEvent;
 use annals_core::name::PluginName;
 use annals_core::place::Revision;
 use annals_core::port::event_store::Direction;
+use annals_core::time::Timestamp;
 
-use super::log::{self, RegistryEvent};
+use super::log::{self, RebuildEvent, RegistryEvent};
 use super::{HistoryEntry, HistoryEvent, HistoryPage, Registry, RestoreError};
 
 impl Registry {
@@ -63,8 +64,37 @@ impl Registry {
                 let log::Removed { removed_at, deletes_views, .. } = event;
                 (removed_at, HistoryEvent::Removed { deletes_views })
             }
+            RegistryEvent::Rebuild(event) => self.of_rebuild(event),
         };
         let principal = recorded.origin.principal.as_ref().map(Arc::clone);
         HistoryEntry { revision: recorded.revision, at, principal, event }
+    }
+
+    fn of_rebuild(&self, event: RebuildEvent) -> (Timestamp, HistoryEvent) {
+        match event {
+            RebuildEvent::Started(it) => {
+                let log::RebuildStarted { started_at, version, digest, build, .. } = it;
+                (started_at, HistoryEvent::RebuildStarted { version, digest, build })
+            }
+            RebuildEvent::CutOver(it) => {
+                let log::ViewCutOver { name, digest, build, differences, .. } = it;
+                let version = self.version_of(&name, digest);
+                let event = HistoryEvent::CutOver { version, digest, build, differences };
+                (it.cut_over_at, event)
+            }
+            RebuildEvent::Cancelled(it) => {
+                let log::RebuildCancelled { digest, build, cancelled_at, .. } = it;
+                (cancelled_at, HistoryEvent::RebuildCancelled { digest, build })
+            }
+            RebuildEvent::RolledBack(it) => {
+                let log::ViewRolledBack { name, digest, build, rolled_back_at } = it;
+                let version = self.version_of(&name, digest);
+                (rolled_back_at, HistoryEvent::ViewRolledBack { version, digest, build })
+            }
+            RebuildEvent::PreviousDropped(it) => {
+                let log::PreviousDropped { digest, build, dropped_at, .. } = it;
+                (dropped_at, HistoryEvent::PreviousDropped { digest, build })
+            }
+        }
     }
 }

@@ -24,10 +24,12 @@ use super::{
 use crate::catalog::Catalog;
 
 /// A version that is about to be active.
-struct Next<'a> {
-    plugin: &'a Arc<dyn GuestPlugin>,
-    event: RegistryEvent,
-    principal: Option<Arc<str>>,
+pub(super) struct Next<'a> {
+    pub(super) plugin: &'a Arc<dyn GuestPlugin>,
+    pub(super) event: RegistryEvent,
+    pub(super) principal: Option<Arc<str>>,
+    /// Projection: which build is its view.
+    pub(super) build: u32,
 }
 
 impl Registry {
@@ -49,6 +51,7 @@ impl Registry {
             let outcome = self.outcome_of_installing(&*plugin)?;
             let changes = self.changes(&*plugin);
             if outcome != InstallOutcome::Unchanged {
+                self.check_no_rebuild(&described)?;
                 if request.force.is_none() {
                     self.check_history(&plugin).await?;
                 }
@@ -58,7 +61,8 @@ impl Registry {
                 event.force_reason = request.force.clone();
                 event.dropped = self.surplus(&event);
                 let event = RegistryEvent::Installed(event);
-                let next = Next { plugin: &plugin, event, principal: request.principal.clone() };
+                let (principal, build) = (request.principal.clone(), self.build_of(&*plugin));
+                let next = Next { plugin: &plugin, event, principal, build };
                 if !self.record(catalog, &mut installing, next).await? {
                     continue;
                 }
@@ -90,6 +94,7 @@ impl Registry {
                 let (changes, unread) = (Vec::new(), self.unread(&plugin));
                 return Ok(Activation { outcome, plugin, changes, unread });
             }
+            self.check_no_rebuild(name)?;
             let plugin = self.load_kept(digest).await?;
             self.outcome_of_installing(&*plugin)?;
             let changes = self.changes(&*plugin);
@@ -102,7 +107,8 @@ impl Registry {
                 activated_at: self.ports.clock.now(),
                 force_reason: request.force.clone(),
             });
-            let next = Next { plugin: &plugin, event, principal: request.principal.clone() };
+            let (principal, build) = (request.principal.clone(), self.build_of(&*plugin));
+            let next = Next { plugin: &plugin, event, principal, build };
             if self.record(catalog, &mut installing, next).await? {
                 let plugin = self.status(name).ok_or(InstallError::Stopping)?;
                 let (outcome, unread) = (InstallOutcome::RolledBack, self.unread(&plugin));
@@ -114,7 +120,7 @@ impl Registry {
 
     /// Records that a version is active and activates it; returns whether it did, or another host
     /// recorded something first.
-    async fn record(
+    pub(super) async fn record(
         &self,
         catalog: &Catalog,
         installing: &mut Installing,
@@ -123,14 +129,17 @@ impl Registry {
         let name = next.event.name().clone();
         // Started before it is recorded: a projection that cannot start is not installed. Active
         // after it is recorded: what serves is in the log.
-        let prepared = self.prepare(Arc::clone(next.plugin)).await?;
+        let prepared = self.prepare(Arc::clone(next.plugin), next.build).await?;
         let recorded = self.append_event(next.event, next.principal).await;
         if !matches!(recorded, Ok(true)) {
-            prepared.active.request_stop();
+            if !prepared.is_running {
+                prepared.active.request_stop();
+            }
             return recorded;
         }
         installing.waiting.remove(&name);
         self.activate(catalog, prepared, installing);
+        self.follow_beside_or_wait(installing, &name).await;
         let digest = next.plugin.inspection().digest;
         let version = &next.plugin.description().version;
         info!(plugin = %name, %version, digest = %digest.short(), "plugin activated");
@@ -154,7 +163,10 @@ impl Registry {
     }
 
     /// Refuses a version that does not read what is recorded.
-    async fn check_history(&self, plugin: &Arc<dyn GuestPlugin>) -> Result<(), InstallError> {
+    pub(super) async fn check_history(
+        &self,
+        plugin: &Arc<dyn GuestPlugin>,
+    ) -> Result<(), InstallError> {
         let counts = self.ports.store.event_type_counts().await;
         let counts = counts.map_err(InstallError::History)?;
         let description = plugin.description();
@@ -238,11 +250,18 @@ impl Registry {
         unread.collect()
     }
 
+    /// Which build is the view of a version that becomes active.
+    fn build_of(&self, plugin: &dyn GuestPlugin) -> u32 {
+        let registered = self.registered();
+        let entry = registered.get(&plugin.description().name);
+        entry.map_or(0, |entry| entry.build_of(plugin.inspection().digest))
+    }
+
     fn surplus(&self, event: &Installed) -> Vec<Digest> {
         let kept_max = self.ports.projections.options.versions_kept.get();
         let registered = self.registered();
         let entry = registered.get(&event.name);
-        entry.map_or_else(Vec::new, |entry| entry.surplus(event.digest, kept_max))
+        entry.map_or_else(Vec::new, |entry| entry.surplus(event.digest, kept_max, None))
     }
 
     fn version_to_activate(&self, request: &RollBackRequest) -> Result<Digest, InstallError> {

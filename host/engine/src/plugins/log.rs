@@ -5,8 +5,16 @@
 //! | `plugin-installed` | a version came, or came again, and is active from now on |
 //! | `plugin-activated` | a version that was kept is active again: a roll back |
 //! | `plugin-removed` | nothing of the name is active any more |
+//! | `projection-rebuild-started` | a view is built beside the one that serves |
+//! | `projection-cut-over` | the view that was built serves, and the one that did is still followed |
+//! | `projection-rebuild-cancelled` | the view is no longer built |
+//! | `projection-rolled-back` | the view that served before the cut-over serves again |
+//! | `projection-previous-dropped` | the view that served before is no longer followed |
 //!
-//! Members that later versions added have defaults, so that every registry stays readable.
+//! Those of projections are in `log/rebuilds.rs`. Members that later versions added have defaults, so
+//! that every registry stays readable.
+
+mod rebuilds;
 
 use std::sync::Arc;
 
@@ -27,6 +35,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{ForceReason, InstallError, RestoreError};
 
+pub(super) use rebuilds::{
+    PreviousDropped, RebuildCancelled, RebuildEvent, RebuildStarted, ViewCutOver, ViewRolledBack,
+};
+
 const INSTALLED: &str = "plugin-installed";
 const ACTIVATED: &str = "plugin-activated";
 const REMOVED: &str = "plugin-removed";
@@ -37,6 +49,7 @@ pub(super) enum RegistryEvent {
     Installed(Installed),
     Activated(Activated),
     Removed(Removed),
+    Rebuild(RebuildEvent),
 }
 
 /// A version came and is active from now on.
@@ -98,6 +111,7 @@ impl RegistryEvent {
             Self::Installed(event) => &event.name,
             Self::Activated(event) => &event.name,
             Self::Removed(event) => &event.name,
+            Self::Rebuild(event) => event.name(),
         }
     }
 
@@ -106,6 +120,7 @@ impl RegistryEvent {
             Self::Installed(_) => INSTALLED,
             Self::Activated(_) => ACTIVATED,
             Self::Removed(_) => REMOVED,
+            Self::Rebuild(event) => event.event_type(),
         }
     }
 
@@ -114,6 +129,7 @@ impl RegistryEvent {
             Self::Installed(event) => event.installed_at,
             Self::Activated(event) => event.activated_at,
             Self::Removed(event) => event.removed_at,
+            Self::Rebuild(event) => event.at(),
         }
     }
 
@@ -122,18 +138,26 @@ impl RegistryEvent {
             Self::Installed(event) => serde_json::to_vec(event),
             Self::Activated(event) => serde_json::to_vec(event),
             Self::Removed(event) => serde_json::to_vec(event),
+            Self::Rebuild(event) => event.to_json(),
         }
     }
 
     pub(super) fn parse(event: &RecordedEvent) -> Result<Self, RestoreError> {
+        if let Some(parsed) = RebuildEvent::parse(event) {
+            return parsed;
+        }
         let parsed = match event.event_type.as_str() {
             INSTALLED => serde_json::from_slice(&event.data).map(Self::Installed),
             ACTIVATED => serde_json::from_slice(&event.data).map(Self::Activated),
             REMOVED => serde_json::from_slice(&event.data).map(Self::Removed),
             other => return Err(damaged(event.revision, &format!("of unknown type `{other}`"))),
         };
-        parsed.map_err(|error| damaged(event.revision, &format!("not readable ({error})")))
+        parsed.map_err(|error| not_readable(event.revision, &error))
     }
+}
+
+fn not_readable(revision: Revision, error: &serde_json::Error) -> RestoreError {
+    damaged(revision, &format!("not readable ({error})"))
 }
 
 /// What is wrong with an event of the registry.

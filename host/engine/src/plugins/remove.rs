@@ -5,7 +5,6 @@
 //! puts them once more after it has recorded that.
 
 use annals_core::error::ErrorChain;
-use annals_core::id::Digest;
 use annals_core::name::PluginName;
 use annals_core::plugin::PluginKind;
 use annals_core::port::blob_store::BlobError;
@@ -13,7 +12,7 @@ use annals_core::port::state_store::StateSpace;
 use tracing::{info, warn};
 
 use super::log::{RegistryEvent, Removed};
-use super::registered::Dropped;
+use super::registered::{Dropped, Made};
 use super::{INSTALL_ATTEMPTS_MAX, InstallError, Installing, Registry, Removal, RemoveRequest};
 use crate::catalog::Catalog;
 
@@ -74,6 +73,7 @@ impl Registry {
             }
             info!(plugin = %name, "plugin removed");
         }
+        self.follow_beside_or_wait(installing, name).await;
     }
 
     async fn delete_views(&self, name: &PluginName) -> Result<usize, InstallError> {
@@ -108,7 +108,7 @@ impl Registry {
         installing: &mut Installing,
         dropped: &Dropped,
     ) -> Result<(), InstallError> {
-        let digest = dropped.digest;
+        let digest = dropped.made.digest;
         if !self.registered().keeps(digest) {
             let bytes = match self.ports.blobs.get(digest).await {
                 Ok(bytes) => bytes,
@@ -122,23 +122,22 @@ impl Registry {
                 Some(bytes) if self.registered().keeps(digest) => {
                     self.ports.blobs.put(bytes).await.map_err(InstallError::Blob)?;
                 }
-                _ => self.delete_view(dropped).await?,
+                _ => {}
             }
         }
-        self.forget_dropped(digest);
+        if !self.registered().needs_view(&dropped.name, dropped.made) {
+            self.delete_view(dropped).await?;
+        }
+        self.registered_mut().forget_dropped(dropped);
         Ok(())
     }
 
     async fn delete_view(&self, dropped: &Dropped) -> Result<(), InstallError> {
-        let Dropped { name, kind, digest } = dropped;
+        let Dropped { name, kind, made: Made { digest, build } } = dropped;
         if *kind != PluginKind::Projection {
             return Ok(());
         }
-        let space = StateSpace::View { projection: name.clone(), digest: *digest };
+        let space = StateSpace::View { projection: name.clone(), digest: *digest, build: *build };
         self.ports.projections.states.remove(&space).await.map_err(InstallError::View)
-    }
-
-    fn forget_dropped(&self, digest: Digest) {
-        self.registered_mut().forget_dropped(digest);
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::changes::Change;
 use crate::projection::Progress;
+use crate::rebuild::DifferenceCounts;
 use crate::shard::QuarantinedStreams;
 
 /// An installed plugin, as operators see it.
@@ -203,6 +204,49 @@ pub enum HistoryEvent {
         digest: Digest,
         /// Why it was done in spite of what the gate would say.
         force_reason: Option<ForceReason>,
+    },
+    /// A view was begun beside the one that serves.
+    RebuildStarted {
+        /// The version that makes it.
+        version: String,
+        /// Content of its component.
+        digest: Digest,
+        /// Which of the views of that content.
+        build: u32,
+    },
+    /// The view that was built serves from then on.
+    CutOver {
+        /// The version that made it; `None` when it is no longer kept.
+        version: Option<String>,
+        /// Content of its component.
+        digest: Digest,
+        /// Which of the views of that content.
+        build: u32,
+        /// How it differed from the one that served.
+        differences: Option<DifferenceCounts>,
+    },
+    /// The view was no longer built.
+    RebuildCancelled {
+        /// Content of the component that made it.
+        digest: Digest,
+        /// Which of the views of that content.
+        build: u32,
+    },
+    /// The view that served before the cut-over served again.
+    ViewRolledBack {
+        /// The version that made it; `None` when it is no longer kept.
+        version: Option<String>,
+        /// Content of its component.
+        digest: Digest,
+        /// Which of the views of that content.
+        build: u32,
+    },
+    /// The view that served before the cut-over was no longer followed.
+    PreviousDropped {
+        /// Content of the component that made it.
+        digest: Digest,
+        /// Which of the views of that content.
+        build: u32,
     },
     /// The plugin was removed.
     Removed {

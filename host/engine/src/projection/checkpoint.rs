@@ -6,7 +6,7 @@ use annals_core::error::DriverError;
 use annals_core::id::StoreId;
 use annals_core::name::PluginName;
 use annals_core::place::{Partition, Position};
-use annals_core::port::state_store::{RowKey, StateCondition, StateWrite};
+use annals_core::port::state_store::{RowKey, StateCommit, StateCondition, StateError, StateWrite};
 use annals_core::port::{EventStore, StateStore};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,29 @@ impl Checkpoint {
     /// The condition that nobody moved the checkpoint since `before` was read or written.
     pub(super) fn unchanged_since(before: Option<&Self>, partition: Partition) -> StateCondition {
         StateCondition { row: row(partition), value: before.map(Self::to_bytes) }
+    }
+}
+
+/// Lets a view begin after the given positions, per partition, unless it has begun: with none, at the
+/// first event.
+pub(super) async fn begin(
+    state: &dyn StateStore,
+    store: &dyn EventStore,
+    after: &[Option<Position>],
+) -> Result<(), StateError> {
+    let begins = (0..).map(Partition).zip(after).filter(|(_, after)| after.is_some());
+    let (mut conditions, mut writes) = (Vec::new(), Vec::new());
+    for (partition, after) in begins {
+        let (store_id, position) = (store.store_id(), *after);
+        conditions.push(Checkpoint::unchanged_since(None, partition));
+        writes.push(Checkpoint { store_id, position, events_count: 0 }.write(partition));
+    }
+    if writes.is_empty() {
+        return Ok(());
+    }
+    match state.commit(StateCommit { conditions, writes }).await {
+        Err(StateError::ConditionFailed { .. }) => Ok(()),
+        other => other,
     }
 }
 

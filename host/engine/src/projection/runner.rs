@@ -32,6 +32,7 @@ use super::attempts::Attempts;
 use super::checkpoint::{self, Checkpoint};
 use super::feeds::Feeds;
 use super::fence::{self, Fence};
+use super::hold::{Hold, Turn};
 use super::parked::Parked;
 use super::projector::{Bundles, Fault, Projector};
 use super::size::BatchSize;
@@ -50,6 +51,7 @@ pub(super) struct Parts {
     pub(super) waiting: watch::Receiver<usize>,
     /// Changes when an operator asks for something about parked events.
     pub(super) asked: watch::Receiver<u64>,
+    pub(super) hold: Hold,
 }
 
 /// The loop of one projection.
@@ -61,6 +63,7 @@ pub(crate) struct Runner {
     report: watch::Sender<Progress>,
     stopped: watch::Receiver<bool>,
     waiting: watch::Receiver<usize>,
+    hold: Hold,
     role: Role,
     /// What was seen since this host stands by.
     standby: Standby,
@@ -137,6 +140,7 @@ impl Runner {
             report: parts.report,
             stopped: parts.stopped,
             waiting: parts.waiting,
+            hold: parts.hold,
             ports: parts.ports,
         };
         runner.run_until_stopped().await;
@@ -229,11 +233,15 @@ impl Runner {
         if let Some(wait) = wait {
             return sleep(wait).await;
         }
+        if self.hold.is_held() {
+            return self.hold.changed().await;
+        }
         if !matches!(self.role, Role::StandingBy) {
             let look_again = self.asked_at + self.ports.options.standby_check_every;
             let may_be_asked = self.parked.count() > 0;
             tokio::select! {
                 biased;
+                () = self.hold.changed() => {}
                 () = self.feeds.changed() => {}
                 Ok(()) = self.asked.changed() => self.asked.mark_changed(),
                 // Another host may have been asked.
@@ -360,15 +368,23 @@ impl Runner {
 
     /// Handles one page of the partition whose turn it is.
     async fn work(&mut self, fence: Fence) -> Result<Next, Fault> {
-        if self.unpark(fence).await? {
+        let turn = self.hold.turn(&self.feeds);
+        // Nothing moves in a view that is held.
+        if matches!(turn, Turn::Free) && self.unpark(fence).await? {
             return Ok(Next::Step);
         }
-        let Some(index) = self.feeds.turn() else {
+        let index = match turn {
+            Turn::Free => self.feeds.turn(),
+            Turn::Of(index) => Some(index),
+            Turn::Held => return Ok(Next::Wait),
+        };
+        let Some(index) = index else {
             self.set_phase(Phase::CaughtUp);
             return Ok(Next::Wait);
         };
         let limit = self.size.events().min(READ_EVENTS_MAX);
-        let page = self.feeds.read(index, &self.filter, limit).await?;
+        let mut page = self.feeds.read(index, &self.filter, limit).await?;
+        self.hold.cut(index, &mut page);
         let wanted = self.parked.without(&page.events);
         let mut events = &*wanted;
         while !events.is_empty() && !*self.stopped.borrow() {

@@ -110,6 +110,8 @@ pub(crate) enum Quirk {
     Blind,
     /// Traps when it writes a state.
     Mute,
+    /// Projection: writes rows over the limit.
+    Greedy,
 }
 
 fn recipe(name: &str, kind: PluginKind, version: &str, event_schema: u32) -> Bytes {
@@ -158,6 +160,11 @@ pub(crate) fn tallies_with_other_events(version: &str) -> Bytes {
 /// The projection `tallies`: a row per tally, and a counter of events.
 pub(crate) fn tallies(version: &str) -> Bytes {
     recipe("tallies", PluginKind::Projection, version, 1)
+}
+
+/// A projection `tallies` that differs.
+pub(crate) fn tallies_with(version: &str, quirk: Quirk) -> Bytes {
+    component("tallies", PluginKind::Projection, version, (1, quirk))
 }
 
 /// A plugin of any name and kind.
@@ -260,7 +267,7 @@ impl GuestPlugin for NativePlugin {
     }
 
     fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure> {
-        Ok(Box::new(Tallies { probe: Arc::clone(&self.probe) }))
+        Ok(Box::new(Tallies { probe: Arc::clone(&self.probe), quirk: self.quirk }))
     }
 
     fn upcaster(&self) -> Result<Box<dyn UpcasterGuest>, GuestFailure> {
@@ -420,6 +427,7 @@ impl AggregateGuest for Tally {
 #[derive(Debug)]
 struct Tallies {
     probe: Arc<Probe>,
+    quirk: Quirk,
 }
 
 impl Tallies {
@@ -484,8 +492,13 @@ impl ProjectionGuest for Tallies {
         for (end, stream) in events.data.ends().iter().zip(&events.stream_indexes) {
             let end = usize::try_from(*end).unwrap();
             let event: Added = serde_json::from_slice(&events.data.bytes()[start..end]).unwrap();
-            sums[usize::try_from(*stream).unwrap()] += event.amount;
+            let factor = if self.quirk == Quirk::DoubledState { 2 } else { 1 };
+            sums[usize::try_from(*stream).unwrap()] += factor * event.amount;
             start = end;
+        }
+        if self.quirk == Quirk::Greedy {
+            let key = GuestRowKey { table: 0, key: b"greedy".to_vec() };
+            return Ok(Ok(vec![GuestWrite::Put(key, vec![b' '; (256 << 10) + 1])]));
         }
         let count = i64::try_from(events.events_count()).unwrap();
         let counter = GuestRowKey { table: 1, key: b"events".to_vec() };

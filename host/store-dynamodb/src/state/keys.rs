@@ -108,7 +108,10 @@ pub(super) fn row_value(item: &Item) -> Option<Bytes> {
 pub(super) fn space_text(space: &StateSpace) -> String {
     match space {
         StateSpace::Host => "host".to_owned(),
-        StateSpace::View { projection, digest } => format!("view/{projection}/{digest}"),
+        StateSpace::View { projection, digest, build: 0 } => format!("view/{projection}/{digest}"),
+        StateSpace::View { projection, digest, build } => {
+            format!("view/{projection}/{digest}/{build}")
+        }
         StateSpace::Process { name } => format!("process/{name}"),
     }
 }
@@ -122,11 +125,18 @@ pub(super) fn parse_space(text: &[u8]) -> Option<StateSpace> {
     if let Some(name) = text.strip_prefix("process/") {
         return Some(StateSpace::Process { name: PluginName::new(name).ok()? });
     }
-    let (projection, digest) = text.strip_prefix("view/")?.split_once('/')?;
-    Some(StateSpace::View {
+    let (projection, made) = text.strip_prefix("view/")?.split_once('/')?;
+    let (digest, build) = match made.split_once('/') {
+        Some((digest, build)) => (digest, build.parse().ok()?),
+        None => (made, 0),
+    };
+    let space = StateSpace::View {
         projection: PluginName::new(projection).ok()?,
         digest: digest.parse::<Digest>().ok()?,
-    })
+        build,
+    };
+    // A number has other spellings, which are nobody's.
+    (space_text(&space) == text).then_some(space)
 }
 
 #[cfg(test)]
@@ -141,12 +151,17 @@ mod tests {
         let spaces = [
             StateSpace::Host,
             StateSpace::Process { name: name("host") },
-            StateSpace::View { projection: name("view"), digest: Digest::of(b"1") },
+            StateSpace::View { projection: name("view"), digest: Digest::of(b"1"), build: 0 },
+            StateSpace::View { projection: name("view"), digest: Digest::of(b"1"), build: 12 },
         ];
         for space in spaces {
             assert_eq!(parse_space(space_text(&space).as_bytes()), Some(space));
         }
         for text in ["", "hosts", "view/a", "view/a/b", "process/", "other/a", "view//"] {
+            assert_eq!(parse_space(text.as_bytes()), None, "{text}");
+        }
+        for build in ["", "0", "01", "-1", "a", "1/1"] {
+            let text = format!("view/a/{}/{build}", Digest::of(b"1"));
             assert_eq!(parse_space(text.as_bytes()), None, "{text}");
         }
     }

@@ -13,6 +13,7 @@ async fn items_are_as_documented() {
     let view = StateSpace::View {
         projection: PluginName::new("account-balances").unwrap(),
         digest: Digest::of(b"1"),
+        build: 0,
     };
     stores.open(&view).await.unwrap();
     stores.open(&StateSpace::Process { name: PluginName::new("transfer").unwrap() }).await.unwrap();

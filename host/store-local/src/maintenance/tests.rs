@@ -42,7 +42,7 @@ impl Data {
         }
         let projection = PluginName::new("balances").unwrap();
         let digest = annals_core::id::Digest::of(b"1");
-        put(&store, &StateSpace::View { projection, digest }, "balances");
+        put(&store, &StateSpace::View { projection, digest, build: 0 }, "balances");
         put(&store, &StateSpace::Host, "snapshots");
         put(&store, &StateSpace::Host, "timers");
         tokio::runtime::Runtime::new()

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use annals_core::error::DriverError;
+use annals_core::id::Digest;
 use annals_core::name::PluginName;
 use annals_core::port::state_store::{StateError, StateSpace};
 
@@ -14,8 +15,9 @@ const PROCESSES: &str = "processes";
 pub(super) fn path(folder: &Path, space: &StateSpace) -> PathBuf {
     match space {
         StateSpace::Host => folder.join("host.sqlite"),
-        StateSpace::View { projection, digest } => {
-            folder.join(VIEWS).join(format!("{projection}@{digest}.sqlite"))
+        StateSpace::View { projection, digest, build } => {
+            let name = view_name(projection, *digest, *build);
+            folder.join(VIEWS).join(format!("{name}.sqlite"))
         }
         StateSpace::Process { name } => folder.join(PROCESSES).join(format!("{name}.sqlite")),
     }
@@ -28,10 +30,7 @@ pub(super) fn list(folder: &Path) -> Result<Vec<StateSpace>, StateError> {
         spaces.push(StateSpace::Host);
     }
     for name in names(&folder.join(VIEWS))? {
-        let Some((projection, digest)) = name.split_once('@') else { continue };
-        if let (Ok(projection), Ok(digest)) = (PluginName::new(projection), digest.parse()) {
-            spaces.push(StateSpace::View { projection, digest });
-        }
+        spaces.extend(parse_view(&name));
     }
     for name in names(&folder.join(PROCESSES))? {
         if let Ok(name) = PluginName::new(&name) {
@@ -40,6 +39,28 @@ pub(super) fn list(folder: &Path) -> Result<Vec<StateSpace>, StateError> {
     }
     spaces.sort();
     Ok(spaces)
+}
+
+/// The name of a view's file, without its ending: `<projection>@<digest>`, and `-<build>` after the
+/// first build.
+fn view_name(projection: &PluginName, digest: Digest, build: u32) -> String {
+    match build {
+        0 => format!("{projection}@{digest}"),
+        build => format!("{projection}@{digest}-{build}"),
+    }
+}
+
+fn parse_view(name: &str) -> Option<StateSpace> {
+    let (projection, made) = name.split_once('@')?;
+    let (digest, build) = match made.split_once('-') {
+        Some((digest, build)) => (digest, build.parse().ok()?),
+        None => (made, 0),
+    };
+    let projection = PluginName::new(projection).ok()?;
+    let digest = digest.parse().ok()?;
+    // A number has other spellings, which are nobody's.
+    let is_ours = view_name(&projection, digest, build) == name;
+    is_ours.then_some(StateSpace::View { projection, digest, build })
 }
 
 /// The names of the SQLite files in a folder, without their ending.

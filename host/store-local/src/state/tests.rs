@@ -29,6 +29,7 @@ fn view() -> StateSpace {
     StateSpace::View {
         projection: PluginName::new("account-balances").unwrap(),
         digest: Digest::of(b"1"),
+        build: 0,
     }
 }
 
