@@ -97,6 +97,12 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/plugins/{name}/verify", post(verify::run))
         .route("/v1/projections", get(projection::list))
         .route("/v1/projections/{name}", get(projection::show))
+        .route(
+            "/v1/projections/{name}/rebuild",
+            post(projection::rebuild::start).delete(projection::rebuild::cancel),
+        )
+        .route("/v1/projections/{name}/rebuild/cut-over", post(projection::rebuild::cut_over))
+        .route("/v1/projections/{name}/rollback", post(projection::rebuild::roll_back))
         .route("/v1/relay", get(relay::show))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

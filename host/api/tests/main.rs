@@ -21,6 +21,7 @@ mod openapi;
 mod partitions;
 mod plugin_versions;
 mod plugins;
+mod rebuilds;
 mod requests;
 mod streams;
 mod support;

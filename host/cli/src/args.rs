@@ -53,6 +53,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     View(crate::view::ViewCommand),
     #[command(subcommand)]
+    Projection(crate::projection::ProjectionCommand),
+    #[command(subcommand)]
     Store(crate::store::StoreCommand),
     #[command(subcommand)]
     Bench(crate::bench::BenchCommand),

@@ -18,6 +18,7 @@ mod failure;
 mod input;
 mod output;
 mod plugin;
+mod projection;
 mod serve;
 mod store;
 mod stream;
@@ -57,6 +58,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Aggregate(command) => aggregate::run(command, output),
         Command::Stream(command) => stream::run(command, output),
         Command::View(command) => view::run(command, output),
+        Command::Projection(command) => projection::run(command, output),
         Command::Store(command) => store::run(command, output),
         Command::Bench(command) => bench::run(command, output),
         Command::Doctor(args) => doctor::run(&args, output),

@@ -38,6 +38,8 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         projection_retry_wait_max: projections.retry_wait_max,
         standby_check_every: projections.standby_check_every,
         standby_takeover_after: projections.standby_takeover_after,
+        rollback_window: projections.rollback_window,
+        compare_hold_max: projections.compare_hold_max,
         queries_in_flight_max: engine.queries_in_flight_max.get(),
         upcast_events_max: engine.upcast_events_max,
         upcast_chain_max: engine.upcast_chain_max,
