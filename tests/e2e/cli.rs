@@ -5,6 +5,7 @@ mod bench;
 mod client;
 mod demo;
 mod doctor;
+mod projection;
 mod scaffold;
 mod serve;
 mod store;

@@ -93,9 +93,9 @@ impl Comparison {
     }
 
     fn lines(&self) -> Vec<String> {
-        let (old, new) = (thousands(self.old_rows_count), thousands(self.new_rows_count));
+        let (old, new) = (count(self.old_rows_count, "row"), thousands(self.new_rows_count));
         let mut lines = vec![format!(
-            "compared at {}: {old} rows in the old view, {new} in the new one",
+            "compared at {}: {old} in the old view, {new} in the new one",
             self.compared_at
         )];
         if self.differences_count() == 0 {
