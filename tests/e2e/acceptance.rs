@@ -51,6 +51,7 @@ scenarios! {
         a_new_projection_catches_up_while_commands_run_and_then_follows
         a_read_waits_for_its_position_or_says_how_far_the_view_is
         a_view_survives_kill_9_and_equals_the_fold
+        a_view_is_built_anew_beside_the_one_that_serves
     }
     snapshots {
         without_snapshots_views_and_caches_everything_is_as_before

@@ -14,6 +14,7 @@ mod hosts;
 mod languages;
 mod migration;
 mod plugins;
+mod rebuilds;
 mod support;
 mod todo;
 mod upcasts;

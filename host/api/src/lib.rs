@@ -103,6 +103,12 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/projections/{name}/parked/replay", post(parked::replay))
         .route("/v1/projections/{name}/parked/discard", post(parked::discard))
         .merge(subscriptions())
+        .route(
+            "/v1/projections/{name}/rebuild",
+            post(projection::rebuild::start).delete(projection::rebuild::cancel),
+        )
+        .route("/v1/projections/{name}/rebuild/cut-over", post(projection::rebuild::cut_over))
+        .route("/v1/projections/{name}/rollback", post(projection::rebuild::roll_back))
         .route("/v1/relay", get(relay::show))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

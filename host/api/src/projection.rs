@@ -1,4 +1,6 @@
-//! Projections: how far they are.
+//! Projections: how far they are. `projection/rebuild.rs` builds their views anew.
+
+pub(crate) mod rebuild;
 
 use std::sync::Arc;
 
@@ -7,6 +9,7 @@ use annals_core::name::PluginName;
 use annals_core::place::{Partition, Position};
 use annals_engine::plugins::PluginStatus;
 use annals_engine::projection::{Phase, Progress};
+use annals_engine::rebuild::ProjectionViews;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use futures_util::future::try_join_all;
@@ -19,6 +22,7 @@ use crate::openapi::ProblemDocument;
 use crate::problem::{Code, Problem};
 use crate::request::path;
 use crate::request::query::Query;
+use rebuild::{PreviousJson, RebuildJson};
 
 /// Lists the projections, in order of name.
 #[utoipa::path(
@@ -38,8 +42,15 @@ pub(crate) async fn list(
     Query::none(request.uri())?;
     let heads = heads(&api).await?;
     let plugins = api.engine.plugins();
-    let projections = plugins.iter().filter_map(|plugin| ProjectionJson::new(plugin, &heads));
-    json_response(&ProjectionsJson { projections: projections.collect() })
+    let mut projections = Vec::new();
+    for plugin in &plugins {
+        // One that is removed meanwhile is left away.
+        let Some(views) = api.engine.projection_views(&plugin.description.name).await else {
+            continue;
+        };
+        projections.extend(ProjectionJson::new(plugin, views, &heads));
+    }
+    json_response(&ProjectionsJson { projections })
 }
 
 /// Shows a projection.
@@ -60,11 +71,19 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     Query::none(request.uri())?;
     let [name] = path::segments(request.uri(), 2)?;
-    let name = PluginName::new(&name)?;
-    let heads = heads(&api).await?;
-    let plugin = api.engine.plugin(&name);
-    let Some(projection) = plugin.as_ref().and_then(|plugin| ProjectionJson::new(plugin, &heads))
-    else {
+    answer(&api, &PluginName::new(&name)?).await
+}
+
+/// A projection as it is now.
+async fn answer(api: &Api, name: &PluginName) -> Result<Response, Problem> {
+    let heads = heads(api).await?;
+    let views = api.engine.projection_views(name).await;
+    let plugin = api.engine.plugin(name);
+    let projection = plugin
+        .as_ref()
+        .zip(views)
+        .and_then(|(plugin, views)| ProjectionJson::new(plugin, views, &heads));
+    let Some(projection) = projection else {
         let known = api.engine.plugins();
         let known = known.iter().filter(|plugin| plugin.progress.is_some());
         let known: Vec<_> = known.map(|plugin| &plugin.description.name).collect();
@@ -103,6 +122,9 @@ pub(crate) struct ProjectionJson<'a> {
     /// Content of its component (SHA-256).
     #[schema(value_type = String)]
     digest: Digest,
+    /// Which of the views of that content serves: 0 is the one that installing it began, rebuilds count
+    /// on.
+    build: u32,
     /// Its tables.
     tables: Vec<&'a str>,
     /// How far it is, in order of partition.
@@ -119,6 +141,10 @@ pub(crate) struct ProjectionJson<'a> {
     cause: Option<&'a str>,
     /// How many streams wait behind an event that the plugin could not handle.
     parked_count: usize,
+    /// The view that is built beside the one that serves; null when there is none.
+    rebuild: Option<RebuildJson>,
+    /// The view that served before the last cut-over, while it can be restored at once; null later.
+    previous: Option<PreviousJson>,
 }
 
 /// How far a projection is in a partition of the feed.
@@ -138,15 +164,13 @@ pub(crate) struct PartitionJson {
 
 impl<'a> ProjectionJson<'a> {
     /// `None` for a plugin that is no projection.
-    fn new(status: &'a PluginStatus, heads: &[Option<Position>]) -> Option<Self> {
+    fn new(
+        status: &'a PluginStatus,
+        views: ProjectionViews,
+        heads: &[Option<Position>],
+    ) -> Option<Self> {
         let Progress { checkpoints, events_count, parked_count, phase } =
             status.progress.as_ref()?;
-        let partitions = (0..).map(Partition).zip(checkpoints.iter().zip(heads));
-        let partitions = partitions.map(|(partition, (checkpoint, head))| PartitionJson {
-            partition,
-            checkpoint: *checkpoint,
-            head: *head,
-        });
         let cause = match phase {
             Phase::Failing { cause, is_of_events: true, .. } => Some(cause.as_str()),
             _ => None,
@@ -156,15 +180,30 @@ impl<'a> ProjectionJson<'a> {
             name: status.description.name.as_str(),
             version: &status.description.version,
             digest: status.digest,
+            build: views.build,
             tables: status.description.tables.iter().map(|table| table.as_str()).collect(),
-            partitions: partitions.collect(),
+            partitions: partitions(checkpoints, heads),
             events_count: *events_count,
             phase,
             attempts,
             cause,
             parked_count: *parked_count,
+            rebuild: views.rebuild.map(|status| RebuildJson::new(status, heads)),
+            previous: views.previous.map(PreviousJson::new),
         })
     }
+}
+
+/// How far a view is in each partition; of one that does not run here, nothing is known.
+fn partitions(checkpoints: &[Option<Position>], heads: &[Option<Position>]) -> Vec<PartitionJson> {
+    let checkpoints = checkpoints.iter().copied().chain(std::iter::repeat(None));
+    let partitions = (0..).map(Partition).zip(heads.iter().zip(checkpoints));
+    let partitions = partitions.map(|(partition, (head, checkpoint))| PartitionJson {
+        partition,
+        checkpoint,
+        head: *head,
+    });
+    partitions.collect()
 }
 
 /// A phase as clients see it. A cause that is not of the plugin is in the log: it may name paths and

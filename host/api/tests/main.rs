@@ -22,6 +22,7 @@ mod parked;
 mod partitions;
 mod plugin_versions;
 mod plugins;
+mod rebuilds;
 mod requests;
 mod streams;
 mod subscriptions;

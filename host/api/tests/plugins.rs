@@ -126,10 +126,13 @@ async fn shows_how_far_projections_are() {
             "name": "account-balances",
             "version": "1.0.0",
             "digest": Digest::of(b"account-balances 1.0.0").to_string(),
+            "build": 0,
             "tables": ["balances", "traces"],
             "partitions": [{"partition": 0, "checkpoint": position, "head": position}],
             "events_count": 1,
         "parked_count": 0,
+            "rebuild": null,
+            "previous": null,
         })
     );
     let all = host.get("/v1/projections").await.json();

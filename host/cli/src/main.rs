@@ -19,6 +19,7 @@ mod input;
 mod output;
 mod parked;
 mod plugin;
+mod projection;
 mod serve;
 mod store;
 mod stream;
@@ -61,6 +62,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Subscription(command) => subscription::run(command, output),
         Command::View(command) => view::run(command, output),
         Command::Parked(command) => parked::run(command, output),
+        Command::Projection(command) => projection::run(command, output),
         Command::Store(command) => store::run(command, output),
         Command::Bench(command) => bench::run(command, output),
         Command::Doctor(args) => doctor::run(&args, output),

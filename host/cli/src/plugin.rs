@@ -27,6 +27,8 @@ use std::path::PathBuf;
 use crate::failure::Failure;
 use crate::output::Output;
 
+pub(crate) use install::component_of;
+
 /// Write, build, test and install plugins
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum PluginCommand {

@@ -40,6 +40,8 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         parked_streams_max: projections.parked_streams_max,
         standby_check_every: projections.standby_check_every,
         standby_takeover_after: projections.standby_takeover_after,
+        rollback_window: projections.rollback_window,
+        compare_hold_max: projections.compare_hold_max,
         queries_in_flight_max: engine.queries_in_flight_max.get(),
         upcast_events_max: engine.upcast_events_max,
         upcast_chain_max: engine.upcast_chain_max,

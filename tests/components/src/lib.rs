@@ -34,9 +34,13 @@ pub fn account() -> &'static [u8] {
 /// `number`, as a compiler of another day would make it.
 #[must_use]
 pub fn account_build(number: u8) -> Vec<u8> {
+    build_of(account(), number)
+}
+
+fn build_of(component: &[u8], number: u8) -> Vec<u8> {
     // A custom section with a name of one letter and a byte of content.
     let section = [0, 3, 1, b'n', number];
-    [account(), &section].concat()
+    [component, &section].concat()
 }
 
 /// The next version of [`account`]: it refuses deposits of more than 1 000 cents, and has forgotten the
@@ -66,6 +70,12 @@ pub fn todo() -> &'static [u8] {
 pub fn todo_lists() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| build::plugin("plugins/todo/lists"))
+}
+
+/// Another build of the bank's projection `account-balances`, as [`account_build`] is one of `account`.
+#[must_use]
+pub fn account_balances_build(number: u8) -> Vec<u8> {
+    build_of(account_balances(), number)
 }
 
 /// The bank's upcaster `first-accounts`.

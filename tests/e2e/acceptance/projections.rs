@@ -65,3 +65,49 @@ pub(super) async fn a_view_survives_kill_9_and_equals_the_fold(place: &Place) {
     let row = daemon.get(&row).await.ok();
     assert_eq!(at(&row, "/value/balance_cents"), 3 * place.many(500) + 1);
 }
+
+pub(super) async fn a_view_is_built_anew_beside_the_one_that_serves(place: &Place) {
+    // Guards P3: the old view serves until the cut-over, the difference is told, and rolling back restores
+    // at once what went on all the time; a restart in between finds the same.
+    let daemon = place.start_with_account().await;
+    daemon.install("account-balances", annals_components::account_balances()).await.ok();
+    daemon.account("a1", "open-account", r#"{"owner":"Ada","initial_cents":0}"#).await.ok();
+    let line = r#"{"aggregate":"account","id":"a1","command":"deposit-funds","data":{"cents":1}}"#;
+    let lines = vec![line; place.many(500)].join("\n");
+    let headers = [("content-type", "application/x-ndjson")];
+    daemon.try_send(Method::POST, "/v1/commands", &headers, lines).await.unwrap();
+    let deposit = async |daemon: &crate::support::Daemon| {
+        let last = daemon.account("a1", "deposit-funds", r#"{"cents":1}"#).await.ok();
+        let row =
+            format!("/v1/views/account-balances/accounts/a1?{}&wait_ms=60000", reached(&last));
+        at(&daemon.get(&row).await.ok(), "/value/balance_cents").as_u64().unwrap()
+    };
+    let before = deposit(&daemon).await;
+    let wasm = [("content-type", "application/wasm")];
+    let path = "/v1/projections/account-balances";
+    let other = annals_components::account_balances_build(1);
+    let begun = daemon.try_send(Method::POST, &format!("{path}/rebuild"), &wasm, other).await;
+    assert_eq!(at(&begun.unwrap().ok(), "/rebuild/build"), 1);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let mut expected = before;
+    loop {
+        expected += 1;
+        assert_eq!(deposit(&daemon).await, expected);
+        let shown = daemon.get(path).await.ok();
+        if at(&shown, "/build") == 1 {
+            let compared = at(&shown, "/previous/comparison");
+            assert_eq!(at(compared, "/old_rows_count"), at(compared, "/new_rows_count"));
+            for sort in ["only_old", "only_new", "different"] {
+                assert_eq!(at(compared, &format!("/{sort}/count")), 0, "{compared:#}");
+            }
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{shown:#}");
+    }
+    assert_eq!(daemon.stop(), Some(0));
+    let daemon = place.start();
+    assert_eq!(deposit(&daemon).await, expected + 1);
+    let back = daemon.post(&format!("{path}/rollback"), &[], "").await.ok();
+    assert_eq!(at(&back, "/build"), 0);
+    assert_eq!(deposit(&daemon).await, expected + 2);
+}

@@ -85,7 +85,8 @@ pub(crate) struct EntryJson<'a> {
     at: Time,
     /// Who asked for it; null when nobody was asked who they are.
     principal: Option<&'a str>,
-    /// `installed`, `rolled-back` or `removed`.
+    /// `installed`, `rolled-back` or `removed`; of a projection's views `rebuild-started`, `cut-over`,
+    /// `rebuild-cancelled`, `view-rolled-back` or `previous-dropped`.
     what: &'static str,
     /// The version that is active from then on; null when it is known by its digest alone, or none is.
     version: Option<&'a str>,
@@ -97,6 +98,24 @@ pub(crate) struct EntryJson<'a> {
     force_reason: Option<&'a ForceReason>,
     /// Whether views were deleted as well.
     deletes_views: bool,
+    /// Which of the views of that content it is about, when it is about a view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build: Option<u32>,
+    /// How many rows differed at a cut-over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    differences: Option<DifferencesJson>,
+}
+
+/// How many rows of two views differed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DifferenceCounts)]
+pub(crate) struct DifferencesJson {
+    /// Rows that only the view that served had.
+    only_old_count: u64,
+    /// Rows that only the view that was built had.
+    only_new_count: u64,
+    /// Rows that both had, with other values.
+    different_count: u64,
 }
 
 impl<'a> EntryJson<'a> {
@@ -110,6 +129,8 @@ impl<'a> EntryJson<'a> {
             digest: None,
             force_reason: None,
             deletes_views: false,
+            build: None,
+            differences: None,
         };
         match &entry.event {
             HistoryEvent::Installed { version, digest, force_reason } => Self {
@@ -129,7 +150,47 @@ impl<'a> EntryJson<'a> {
             HistoryEvent::Removed { deletes_views } => {
                 Self { deletes_views: *deletes_views, ..nothing }
             }
-            _ => nothing,
+            event => Self::of_view(event, nothing),
+        }
+    }
+
+    /// The same for what happened to views.
+    fn of_view(event: &'a HistoryEvent, nothing: Self) -> Self {
+        let (what, version, digest, build) = match event {
+            HistoryEvent::RebuildStarted { version, digest, build } => {
+                ("rebuild-started", Some(version), digest, build)
+            }
+            HistoryEvent::CutOver { version, digest, build, .. } => {
+                ("cut-over", version.as_ref(), digest, build)
+            }
+            HistoryEvent::RebuildCancelled { digest, build } => {
+                ("rebuild-cancelled", None, digest, build)
+            }
+            HistoryEvent::ViewRolledBack { version, digest, build } => {
+                ("view-rolled-back", version.as_ref(), digest, build)
+            }
+            HistoryEvent::PreviousDropped { digest, build } => {
+                ("previous-dropped", None, digest, build)
+            }
+            HistoryEvent::Installed { .. }
+            | HistoryEvent::Activated { .. }
+            | HistoryEvent::Removed { .. } => return nothing,
+        };
+        let differences = match event {
+            HistoryEvent::CutOver { differences, .. } => *differences,
+            _ => None,
+        };
+        Self {
+            what,
+            version: version.map(String::as_str),
+            digest: Some(*digest),
+            build: Some(*build),
+            differences: differences.map(|it| DifferencesJson {
+                only_old_count: it.only_old_count,
+                only_new_count: it.only_new_count,
+                different_count: it.different_count,
+            }),
+            ..nothing
         }
     }
 }

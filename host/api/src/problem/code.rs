@@ -126,6 +126,14 @@ codes! {
     TooManySubscriptions = "too-many-subscriptions" CONFLICT,
     /// As many streams of the subscription have a parked event as may.
     TooManyParked = "too-many-parked" CONFLICT,
+    /// A view of the projection is built already.
+    RebuildUnderWay = "rebuild-under-way" CONFLICT,
+    /// No view of the projection is built.
+    NoRebuild = "no-rebuild" CONFLICT,
+    /// The view that is built has not caught up and been compared.
+    RebuildNotReady = "rebuild-not-ready" CONFLICT,
+    /// No view of before a cut-over is followed any more.
+    NoPreviousView = "no-previous-view" CONFLICT,
     /// The body is larger than allowed.
     BodyTooLarge = "body-too-large" PAYLOAD_TOO_LARGE,
     /// A line of a batch is longer than allowed.

@@ -1,5 +1,6 @@
 //! The engine's errors as problems.
 
+mod rebuilds;
 mod versions;
 
 use annals_core::error::ErrorChain;
@@ -158,6 +159,11 @@ impl From<InstallError> for Problem {
             | InstallError::UnknownPlugin { .. }
             | InstallError::NoVersionBefore { .. }
             | InstallError::VersionNotKept { .. } => versions::problem(&error, text),
+            InstallError::UnknownProjection { .. }
+            | InstallError::RebuildUnderWay { .. }
+            | InstallError::NoRebuild { .. }
+            | InstallError::RebuildNotReady { .. }
+            | InstallError::NoPreviousView { .. } => rebuilds::problem(&error, &text),
             InstallError::Absent { .. } => Self::new(Code::Unavailable, format!("{text}.")),
             InstallError::History(cause) => unavailable().caused_by(cause),
             InstallError::View(cause) => Self::new(

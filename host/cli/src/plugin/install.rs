@@ -21,7 +21,8 @@ use crate::tasks;
 #[command(after_help = "\
 The plugin is active at once. Over an older version it takes over between two commands, and nobody is
 refused meanwhile. Installing the same component again changes nothing. With `--verify` it is first
-compared with the history, as `annals plugin verify` does.
+compared with the history, as `annals plugin verify` does. The view of another version of a projection is
+built anew; `annals projection rebuild NAME --with FILE` keeps the old one serving until it has caught up.
 
 A version that does not read all that is recorded is refused, unless you force it with a reason, which
 `annals plugin history` shows. Commands and events that changed are listed.
@@ -89,6 +90,13 @@ pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure
         "unchanged" => format!("the {kind} `{name}` {version} is installed already"),
         outcome => format!("{outcome} the {kind} `{name}` {version}"),
     })?;
+    if kind == "projection" && outcome == "upgraded" {
+        output.note(format_args!(
+            "its view is built anew from the first event, and what is read meanwhile is not complete; \
+             next time\n  annals projection rebuild {name} --with FILE\nkeeps the old view serving until \
+             the new one has caught up"
+        ));
+    }
     changes::print(&changes, output)?;
     changes::warn_of(&unread, output);
     if outcome != "installed" {
@@ -105,7 +113,7 @@ pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure
 }
 
 /// The component at a path: the file itself, or the one that was built in a plugin's folder.
-pub(super) fn component_of(path: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn component_of(path: &Path) -> Result<PathBuf, Failure> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }

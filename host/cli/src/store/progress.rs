@@ -48,6 +48,16 @@ impl<'a> Reporter<'a> {
     }
 }
 
+impl Reporter<'_> {
+    /// Says that something is strange, above what is shown.
+    pub(crate) fn warn(&mut self, text: &str) {
+        if std::mem::take(&mut self.is_shown) {
+            self.output.progress("");
+        }
+        self.output.warning(text);
+    }
+}
+
 impl Drop for Reporter<'_> {
     fn drop(&mut self) {
         if self.is_shown {

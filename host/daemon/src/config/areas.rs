@@ -233,6 +233,12 @@ area! {
         /// How long a projection may not get on, with events to project, before another host takes it
         /// over. Longer than its slowest batch.
         standby_takeover_after: Duration = engine().standby_takeover_after;
+        /// How long the view that served is followed after a rebuild took over, so that it can be
+        /// restored at once.
+        rollback_window: Duration = engine().rollback_window;
+        /// Longest that the two views of a rebuild stand still at the same place while some of their rows
+        /// are compared. Rows that cannot be compared so are told as not exact.
+        compare_hold_max: Duration = engine().compare_hold_max;
     }
 }
 
