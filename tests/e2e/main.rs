@@ -14,6 +14,7 @@ mod hosts;
 mod languages;
 mod migration;
 mod plugins;
+mod subscriptions;
 mod support;
 mod upcasts;
 mod versions;
