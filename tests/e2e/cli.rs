@@ -11,6 +11,7 @@ mod scaffold;
 mod serve;
 mod store;
 mod store_tools;
+mod subscription;
 mod tables;
 mod verify;
 

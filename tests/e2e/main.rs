@@ -15,6 +15,7 @@ mod languages;
 mod migration;
 mod plugins;
 mod rebuilds;
+mod subscriptions;
 mod support;
 mod todo;
 mod upcasts;
