@@ -16,6 +16,7 @@ pub(crate) type Rows = BTreeMap<(u32, Vec<u8>), Vec<u8>>;
 thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static ROWS: RefCell<Rows> = const { RefCell::new(BTreeMap::new()) };
+    static ASKED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 pub(crate) fn log(level: Level, message: &str) {
@@ -34,7 +35,14 @@ pub(crate) fn take_lines() -> Vec<String> {
     LINES.take()
 }
 
+/// Of how many rows each call of `get_many` was since the last call of this function, on this thread.
+#[cfg(test)]
+pub(crate) fn take_asked() -> Vec<usize> {
+    ASKED.take()
+}
+
 pub(crate) fn get_many(keys: &[RowKey]) -> Vec<Option<Vec<u8>>> {
+    ASKED.with_borrow_mut(|asked| asked.push(keys.len()));
     ROWS.with_borrow(|rows| {
         keys.iter().map(|row| rows.get(&(row.table, row.key.clone())).cloned()).collect()
     })

@@ -1,7 +1,8 @@
 //! What a call reads after what it wrote.
 
 use super::{Row, View, Writes};
-use crate::host::native::{commit, replace_rows};
+use crate::bindings::exports::annals::plugin::projection::Write;
+use crate::host::native::{commit, replace_rows, take_asked};
 use crate::{KeyRange, Table};
 
 const NAMES: Table<String> = Table::new("names");
@@ -128,4 +129,69 @@ fn a_counter_out_of_range_traps() {
     let mut writes = after(|_| ());
     writes.add(COUNTS, "a", i64::MAX);
     writes.add(COUNTS, "a", 1);
+}
+
+#[test]
+fn the_host_is_asked_once_for_rows_read_ahead_and_never_for_rows_written() {
+    // Guards catching up: each call of the host costs more than most events.
+    let mut writes = after(|stored| {
+        put(stored, "a");
+        put(stored, "b");
+        stored.add(COUNTS, "c", 5);
+    });
+    take_asked();
+    writes.read_ahead(|reads| {
+        for key in ["a", "absent", "a"] {
+            reads.row(NAMES, key);
+        }
+        reads.row(COUNTS, "c");
+    });
+    assert_eq!(take_asked(), [3]);
+    put(&mut writes, "new");
+    writes.delete(NAMES, "b");
+    writes.add(COUNTS, "c", 2);
+    let expected = [Some("A".to_owned()), None, None, Some("NEW".to_owned())];
+    assert_eq!(writes.get_many(NAMES, ["a", "b", "absent", "new"]), expected);
+    assert_eq!(["a", "b", "absent", "new"].map(|key| writes.get(NAMES, key)), expected);
+    assert_eq!(writes.get(COUNTS, "c"), Some(7));
+    assert_eq!(take_asked(), Vec::<usize>::new());
+    assert_eq!(writes.get(NAMES, "other"), None::<String>);
+    assert_eq!(take_asked(), [1]);
+}
+
+#[test]
+fn rows_are_read_ahead_in_calls_of_a_thousand() {
+    // Guards the limit of what the host answers at once.
+    let mut writes = after(|_| {});
+    take_asked();
+    writes.read_ahead(|reads| {
+        for key in 0..2_001 {
+            reads.row(NAMES, key.to_string());
+        }
+    });
+    assert_eq!(take_asked(), [1_000, 1_000, 1]);
+}
+
+#[test]
+fn a_row_that_came_and_went_is_no_write_where_it_is_known_not_to_be_there() {
+    // Guards writes for nothing, and that a row which may be there is deleted.
+    let mut writes = after(|stored| put(stored, "stored"));
+    writes.read_ahead(|reads| {
+        for key in ["stored", "absent"] {
+            reads.row(NAMES, key);
+        }
+    });
+    for key in ["stored", "absent", "unknown"] {
+        put(&mut writes, key);
+        writes.delete(NAMES, key);
+    }
+    let deleted: Vec<Vec<u8>> = writes
+        .finish()
+        .into_iter()
+        .map(|write| match write {
+            Write::Delete(row) => row.key,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(deleted, [b"stored".to_vec(), b"unknown".to_vec()]);
 }

@@ -48,7 +48,7 @@ the projection catches up. Latency is from sending a command to its answer.
 
 Examples:
   annals bench projection
-  annals bench projection --events 10000000 --streams 100000
+  annals bench projection --projection account-totals --events 10000000
   annals bench projection --beside-commands 2000")]
 pub(crate) struct ProjectionArgs {
     /// Project so many events
@@ -71,13 +71,24 @@ pub(crate) struct ProjectionArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// Use this projection, instead of building the bank's `account-balances` from a checkout
-    #[arg(long, value_name = "FILE")]
+    /// Build this projection of the bank from a checkout: rows per account, or totals alone
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = BankProjection::AccountBalances)]
+    projection: BankProjection,
+
+    /// Use this projection instead
+    #[arg(long, value_name = "FILE", conflicts_with = "projection")]
     component: Option<PathBuf>,
 
     /// Use this component of the bank's `account`, instead of building it from a checkout
     #[arg(long, value_name = "FILE", requires = "beside_commands")]
     account: Option<PathBuf>,
+}
+
+/// The projections of the bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum BankProjection {
+    AccountBalances,
+    AccountTotals,
 }
 
 /// For how long commands are sent alone.
@@ -96,9 +107,10 @@ const WRITER_THREAD: &str = "annals-state-writer";
 
 /// Runs the command.
 pub(super) fn run(args: &ProjectionArgs, output: &mut Output) -> Result<(), Failure> {
-    let projection = match &args.component {
-        Some(path) => component(Some(path))?,
-        None => checkout::build_account_balances()?,
+    let projection = match (&args.component, args.projection) {
+        (Some(path), _) => component(Some(path))?,
+        (None, BankProjection::AccountBalances) => checkout::build_account_balances()?,
+        (None, BankProjection::AccountTotals) => checkout::build_account_totals()?,
     };
     let account = args.beside_commands.map(|_| component(args.account.as_deref())).transpose()?;
     let folder = folder_in(args.data.as_deref(), output)?;

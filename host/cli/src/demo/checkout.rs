@@ -17,6 +17,7 @@ pub(crate) struct Bank {
 
 const ACCOUNT: &str = "plugins/bank/account";
 const ACCOUNT_BALANCES: &str = "plugins/bank/account-balances";
+const ACCOUNT_TOTALS: &str = "plugins/bank/account-totals";
 
 /// Builds the plugins of the bank.
 pub(crate) fn build_bank() -> Result<Bank, Failure> {
@@ -35,6 +36,11 @@ pub(crate) fn build_account() -> Result<Vec<u8>, Failure> {
 /// Builds the projection `account-balances` of the bank.
 pub(crate) fn build_account_balances() -> Result<Vec<u8>, Failure> {
     build_plugin(&find()?, ACCOUNT_BALANCES)
+}
+
+/// Builds the projection `account-totals` of the bank.
+pub(crate) fn build_account_totals() -> Result<Vec<u8>, Failure> {
+    build_plugin(&find()?, ACCOUNT_TOTALS)
 }
 
 fn build_plugin(root: &Path, folder: &str) -> Result<Vec<u8>, Failure> {

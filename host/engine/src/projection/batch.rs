@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use annals_core::columns::EventBatch;
 use annals_core::event::SchemaVersion;
 use annals_core::name::EventType;
+use bytes::Bytes;
 
 use crate::catalog::EventIndexes;
 use crate::upcast::Stretch;
@@ -45,21 +46,22 @@ type Entry<'a> = (u32, &'a [u8]);
 /// Fills a batch from the first of the events seen, which are of one partition, up to `events_max`
 /// events and about `bytes_max` bytes of data; of at least one stored event, and never of a part of
 /// one.
-pub(super) fn fill(
-    seen: &Stretch<'_>,
-    indexes: &EventIndexes,
+pub(super) fn fill<'a>(
+    seen: &'a Stretch<'a>,
+    indexes: &'a EventIndexes,
     events_max: usize,
     bytes_max: usize,
 ) -> Result<Filled, BatchError> {
     let mut batch = EventBatch::default();
     let mut streams: HashMap<&str, u32> = HashMap::new();
     let (mut sources, mut taken) = (Vec::new(), 0);
+    let mut lookup = Lookup { indexes, last: None };
     // Of one event at a time.
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for (event, changed) in seen.iter() {
         entries.clear();
-        let mut add = |event_type: &EventType, version, data| {
-            let index = index_of(indexes, event_type, version).map_err(|Unknown| {
+        let mut add = |event_type: &'a EventType, version: SchemaVersion, data: &'a Bytes| {
+            let index = lookup.index_of(event_type, version).map_err(|Unknown| {
                 BatchError::UnknownVersion {
                     event_type: event_type.to_string(),
                     schema_version: version.0,
@@ -67,13 +69,13 @@ pub(super) fn fill(
                     index: taken,
                 }
             })?;
-            entries.extend(index.map(|index| (index, data)));
+            entries.extend(index.map(|index| (index, &**data)));
             Ok::<_, BatchError>(())
         };
         match changed {
-            None => add(&event.event_type, event.schema_version, &*event.data)?,
+            None => add(&event.event_type, event.schema_version, &event.data)?,
             Some(shapes) => {
-                shapes.iter().try_for_each(|s| add(&s.event_type, s.schema_version, &*s.data))?;
+                shapes.iter().try_for_each(|s| add(&s.event_type, s.schema_version, &s.data))?;
             }
         }
         let bytes: usize = entries.iter().map(|(_, data)| data.len()).sum();
@@ -108,16 +110,32 @@ pub(super) fn fill(
 /// The plugin wants the event type, in other versions.
 struct Unknown;
 
-/// The plugin's own index of a shape; `None` when it is of an event that the plugin does not want,
-/// and came because others want it or upcasters made it beside what is wanted.
-fn index_of(
-    indexes: &EventIndexes,
-    event_type: &EventType,
-    version: SchemaVersion,
-) -> Result<Option<u32>, Unknown> {
-    match indexes.get(event_type, version) {
-        Some(index) => Ok(Some(index)),
-        None if indexes.wants(event_type) => Err(Unknown),
-        None => Ok(None),
+/// The plugin's own indexes of shapes. Most events are of the shape of the one before, so that one is
+/// looked at first.
+struct Lookup<'a> {
+    indexes: &'a EventIndexes,
+    last: Option<(&'a EventType, SchemaVersion, Option<u32>)>,
+}
+
+impl<'a> Lookup<'a> {
+    /// The index of a shape; `None` when it is of an event that the plugin does not want, and came because
+    /// others want it or upcasters made it beside what is wanted.
+    fn index_of(
+        &mut self,
+        event_type: &'a EventType,
+        version: SchemaVersion,
+    ) -> Result<Option<u32>, Unknown> {
+        if let Some((last_type, last_version, index)) = self.last
+            && (last_type, last_version) == (event_type, version)
+        {
+            return Ok(index);
+        }
+        let index = match self.indexes.get(event_type, version) {
+            Some(index) => Some(index),
+            None if self.indexes.wants(event_type) => return Err(Unknown),
+            None => None,
+        };
+        self.last = Some((event_type, version, index));
+        Ok(index)
     }
 }

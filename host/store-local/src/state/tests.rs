@@ -40,6 +40,28 @@ fn put(store: &dyn StateStore, table: &str, key: &str, value: &'static [u8]) {
 }
 
 #[test]
+fn writes_of_a_row_are_done_in_their_order_among_those_of_others() {
+    // Guards the order: rows are written by their keys, but a row ends as its last write says.
+    let folder = tempfile::tempdir().unwrap();
+    let stores = stores(folder.path(), 1);
+    let store = block_on(stores.open(&view())).unwrap();
+    let row =
+        |key: &'static str| RowKey { table: "t".into(), key: Bytes::from_static(key.as_bytes()) };
+    let writes = vec![
+        StateWrite::Put(row("b"), Bytes::from_static(b"1")),
+        StateWrite::Put(row("a"), Bytes::from_static(b"1")),
+        StateWrite::Add(row("b"), 2),
+        StateWrite::Delete(row("a")),
+        StateWrite::Put(row("c"), Bytes::from_static(b"7")),
+        StateWrite::Put(row("a"), Bytes::from_static(b"2")),
+        StateWrite::Delete(row("c")),
+    ];
+    block_on(store.commit(StateCommit { conditions: Vec::new(), writes })).unwrap();
+    let values = block_on(store.get_many(&["a", "b", "c"].map(row))).unwrap();
+    assert_eq!(values, [Some(Bytes::from_static(b"2")), Some(Bytes::from_static(b"3")), None]);
+}
+
+#[test]
 fn people_can_ask_views_in_plain_sql() {
     // Guards what makes SQLite worth having: JSON values, one SQL view per table.
     let folder = tempfile::tempdir().unwrap();
