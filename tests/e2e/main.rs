@@ -7,6 +7,7 @@
 )]
 
 mod acceptance;
+mod browser;
 mod cli;
 mod drivers;
 mod durability;

@@ -123,6 +123,10 @@ name_type! {
     /// The name of a question a projection answers.
     QueryName, "query name"
 }
+name_type! {
+    /// The name of an app: a folder of pages that the host serves.
+    AppName, "app name"
+}
 
 /// The part of a stream id before the `/`: all streams of one kind.
 ///
