@@ -11,6 +11,7 @@ mod browser;
 mod cli;
 mod drivers;
 mod durability;
+mod guest_list;
 mod hosts;
 mod languages;
 mod migration;
