@@ -7,9 +7,11 @@
 )]
 
 mod acceptance;
+mod browser;
 mod cli;
 mod drivers;
 mod durability;
+mod guest_list;
 mod hosts;
 mod languages;
 mod migration;

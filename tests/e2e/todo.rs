@@ -1,4 +1,9 @@
-//! To-do lists over HTTP: the acceptance scenarios, on the real binary.
+//! To-do lists over HTTP: the acceptance scenarios, on the real binary; and the page of them.
+
+mod guide;
+mod page;
+
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -7,16 +12,21 @@ use crate::support::{Answer, Daemon, at, folder, run};
 /// A daemon with the plugins of to-do lists.
 struct Lists {
     daemon: Daemon,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Lists {
     async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same, with more arguments.
+    async fn start_with(more: impl FnOnce(&mut Command)) -> Self {
         let (folder, data) = folder();
-        let daemon = Daemon::start(&data);
+        let daemon = Daemon::start_with(&data, more);
         daemon.install("todo", annals_components::todo()).await.ok();
         daemon.install("todo-lists", annals_components::todo_lists()).await.ok();
-        Self { daemon, _folder: folder }
+        Self { daemon, folder }
     }
 
     /// Runs a command of the list `l1`; its answer comes when the view has it.

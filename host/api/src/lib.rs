@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! request ─► layer.rs ─► request/ ─► command.rs, batch.rs, aggregate.rs, stream.rs,
-//!            id, limit   headers,    feed.rs, view.rs, plugin.rs, projection.rs, subscription.rs
-//!                        path, query,      │ engine
-//!                        body              ▼
+//!            id, limit   headers,    feed.rs, view.rs, plugin.rs, projection.rs, subscription.rs,
+//!                        path, query, apps.rs
+//!                        body              │ engine
+//!                                          ▼
 //! response ◄─ layer.rs ◄──────────── answer.rs, json.rs, problem.rs
 //! ```
 //!
@@ -12,6 +13,7 @@
 
 mod aggregate;
 mod answer;
+pub mod apps;
 mod batch;
 mod command;
 mod event;
@@ -114,6 +116,9 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::serve))
         .route("/openapi.json", get(openapi::serve))
+        .route("/apps/{app}", get(apps::file))
+        .route("/apps/{app}/", get(apps::file))
+        .route("/apps/{app}/{*file}", get(apps::file))
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(Arc::clone(&api))

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use annals_core::limits::{COMPONENT_BYTES_MAX, READ_EVENTS_MAX};
 
+use crate::apps::Apps;
+
 /// Settings of the API. Every limit has a documented answer when it is reached.
 #[derive(Debug, Clone)]
 pub struct ApiOptions {
@@ -50,6 +52,8 @@ pub struct ApiOptions {
     pub ready_wait_max: Duration,
     /// What `retry-after` says when the host is busy, in whole seconds.
     pub retry_after: Duration,
+    /// The pages that are served beside the API.
+    pub apps: Apps,
 }
 
 impl Default for ApiOptions {
@@ -75,6 +79,7 @@ impl Default for ApiOptions {
             heartbeat: Duration::from_secs(15),
             ready_wait_max: Duration::from_secs(2),
             retry_after: Duration::from_secs(1),
+            apps: Apps::default(),
         }
     }
 }

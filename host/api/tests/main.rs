@@ -10,6 +10,7 @@
 
 mod aggregates;
 mod append;
+mod apps;
 mod batches;
 mod commands;
 mod event_streams;

@@ -25,6 +25,7 @@ Examples:
   annals serve
   annals serve --data /var/lib/annals --listen 127.0.0.1:7070
   annals serve --watch-plugins target/plugins
+  annals serve --web todo=plugins/todo/web
   annals serve --config annals.toml --print-config")]
 pub(crate) struct ServeArgs {
     /// Read settings from this file
@@ -51,6 +52,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     watch_plugins: Option<PathBuf>,
 
+    /// Serve the pages of this folder under /apps/NAME/; once per app
+    #[arg(long, value_name = "NAME=DIR")]
+    web: Vec<String>,
+
     /// Print the settings in force, as an `annals.toml`, and end
     #[arg(long)]
     print_config: bool,
@@ -73,6 +78,9 @@ impl ServeArgs {
         }
         if let Some(folder) = &self.watch_plugins {
             flags.push(("--watch-plugins", "plugins", "watch", folder.display().to_string()));
+        }
+        if !self.web.is_empty() {
+            flags.push(("--web", "web", "folders", self.web.join(",")));
         }
         ConfigSource { file: self.config.clone(), environment: Environment::of_process(), flags }
     }

@@ -127,6 +127,10 @@ name_type! {
     /// The name of a subscription, by which its members share it.
     SubscriptionName, "subscription name"
 }
+name_type! {
+    /// The name of an app: a folder of pages that the host serves.
+    AppName, "app name"
+}
 
 /// The part of a stream id before the `/`: all streams of one kind.
 ///

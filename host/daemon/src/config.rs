@@ -20,13 +20,14 @@ mod remote;
 mod source;
 mod value;
 mod versions_kept;
+mod web;
 
 use std::fmt::Write as _;
 
 pub use area::{Area, Entry, variable};
 pub use areas::{
     Api, Bus, Dynamodb, Engine, Limits, Log, PORT, Plugins, Projections, Redis, Server, Shutdown,
-    Store,
+    Store, Web,
 };
 pub use choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
 pub use environment::Environment;
@@ -36,6 +37,7 @@ pub use remote::{Endpoint, OperationWait, RedisUrl, RegionName, TablePrefix};
 pub use source::{CONFIG_FILE, ConfigError, ConfigSource, Loaded, Origin};
 pub use value::{BadValue, ByteCount, SegmentBytes, Setting, duration_text};
 pub use versions_kept::VersionsKept;
+pub use web::WebFolders;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -62,6 +64,8 @@ pub struct Config {
     pub limits: Limits,
     /// What single plugins may use instead.
     pub limits_of_plugins: PluginAreas,
+    /// Which pages are served.
+    pub web: Web,
     /// What the daemon says.
     pub log: Log,
     /// How long stopping takes.
@@ -69,7 +73,7 @@ pub struct Config {
 }
 
 /// How many areas there are.
-const AREAS_COUNT: usize = 12;
+const AREAS_COUNT: usize = 13;
 
 impl Config {
     /// All areas, in the order of the documentation.
@@ -86,6 +90,7 @@ impl Config {
             &self.projections,
             &self.plugins,
             &self.limits,
+            &self.web,
             &self.log,
             &self.shutdown,
         ]
@@ -103,6 +108,7 @@ impl Config {
             &mut self.projections,
             &mut self.plugins,
             &mut self.limits,
+            &mut self.web,
             &mut self.log,
             &mut self.shutdown,
         ]

@@ -10,6 +10,8 @@ use annals_store_dynamodb::TableError;
 use annals_store_local::maintenance::InterruptedTask;
 use annals_store_local::{LogError, OpenError};
 
+use crate::web::WebError;
+
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,6 +73,9 @@ pub enum StartError {
         /// The store that was exported, as the export names it.
         source_store: String,
     },
+    /// The pages of an app cannot be served.
+    #[error("an app of `web.folders` cannot be served")]
+    Web(#[from] WebError),
     /// Opening the stores ended early.
     #[error("opening the stores ended early")]
     Interrupted {
@@ -110,6 +115,13 @@ impl StartError {
             Self::Redis(_) | Self::Certificates { .. } => {
                 Some("correct the area `[redis]` of the configuration")
             }
+            Self::Web(WebError::OverLimit { .. }) => Some(
+                "serve a folder that has only what the page needs, or raise the limit in the area \
+                 `[web]` of the configuration",
+            ),
+            Self::Web(_) => {
+                Some("name a folder with the files of a page, by `web.folders` or `--web NAME=DIR`")
+            }
             _ => None,
         }
     }
@@ -130,7 +142,8 @@ impl StartError {
             | Self::HalfImported { .. }
             | Self::Redis(_)
             | Self::NoFolder { .. }
-            | Self::Certificates { .. } => true,
+            | Self::Certificates { .. }
+            | Self::Web(_) => true,
             Self::Tables(error) => error.is_the_users(),
             Self::Store(error) => open_is_the_users(error),
             Self::Runtime(_) | Self::Engine(_) | Self::State(_) | Self::Interrupted { .. } => false,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use annals_api::Lifecycle;
+use annals_api::{ApiOptions, Lifecycle};
 use annals_core::durability::DurabilityLost;
 use annals_engine::Engine;
 use tracing::{info, warn};
@@ -11,14 +11,14 @@ use tracing::{info, warn};
 use crate::assembly::Assembly;
 use crate::config::{Config, Shutdown};
 use crate::error::StartError;
-use crate::options;
 use crate::server::{ConnectionLimits, Server, listen};
 use crate::watch::Watch;
+use crate::{options, web};
 
 /// A running daemon.
 ///
 /// ```text
-/// start:  listen ─► open the stores ─► start the engine ─► serve
+/// start:  listen ─► read pages ─► open the stores ─► start the engine ─► serve
 /// stop:   refuse and stop accepting ─► finish requests ─► stop the engine, flush ─► close the stores
 /// ```
 #[derive(Debug)]
@@ -45,10 +45,14 @@ impl Host {
         if let Some(path) = config.plugins.watch.as_ref().filter(|path| path.is_file()) {
             return Err(StartError::NoFolder { path: path.clone() });
         }
+        let web = config.web.clone();
+        let apps = tokio::task::spawn_blocking(move || web::read(&web)).await;
+        let apps = apps.map_err(|source| StartError::Interrupted { source })??;
         let assembly = Assembly::open(config).await?;
         let lifecycle = Lifecycle::new();
         let engine = Arc::clone(assembly.engine());
-        let router = annals_api::router(engine, options::api(config), lifecycle.clone());
+        let api = ApiOptions { apps, ..options::api(config) };
+        let router = annals_api::router(engine, api, lifecycle.clone());
         let limits = ConnectionLimits {
             connections_max: config.server.connections_max,
             request_wait_max: config.server.request_wait_max,

@@ -28,6 +28,7 @@ mod stores;
 pub mod tables;
 pub mod transfer;
 mod watch;
+mod web;
 
 pub use assembly::{Assembly, inspector};
 pub use clock::SystemClock;
@@ -38,3 +39,4 @@ pub use ids::RandomIds;
 pub use inspection::{DataFolder, is_free, look_into};
 pub use signals::StopSignals;
 pub use stores::{OpenStores, WhenAbsent, open_stores};
+pub use web::WebError;

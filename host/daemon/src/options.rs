@@ -165,6 +165,7 @@ pub(crate) fn api(config: &Config) -> ApiOptions {
         heartbeat: api.heartbeat,
         ready_wait_max: api.ready_wait_max,
         retry_after: api.retry_after,
+        ..ApiOptions::default()
     }
 }
 

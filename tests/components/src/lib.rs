@@ -78,6 +78,27 @@ pub fn account_balances_build(number: u8) -> Vec<u8> {
     build_of(account_balances(), number)
 }
 
+/// The aggregate `invite` of the guest list.
+#[must_use]
+pub fn invite() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/guest-list/invite"))
+}
+
+/// The projection `guests` of the guest list.
+#[must_use]
+pub fn guests() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/guest-list/guests"))
+}
+
+/// The projection `invite-totals` of the guest list.
+#[must_use]
+pub fn invite_totals() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/guest-list/invite-totals"))
+}
+
 /// The bank's upcaster `first-accounts`.
 #[must_use]
 pub fn first_accounts() -> &'static [u8] {

@@ -1,5 +1,5 @@
 //! The components are what they are said to be.
 
-mod bank;
 mod bindings;
+mod examples;
 mod misbehaving;

@@ -42,6 +42,33 @@ fn a_configuration_that_is_not_right_is_refused_with_file_and_key() {
 }
 
 #[test]
+fn a_folder_that_is_no_app_is_refused_with_what_is_wrong() {
+    // Guards the bad inputs of `--web` and `[web]`, before a store is opened.
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--web"];
+    let error = |web: &str| say_in(folder.path(), &[&serve[..], &[web]].concat()).failed(1);
+    assert_eq!(
+        error("todo"),
+        "error: `web.folders` in the flag `--web`: `todo` is not allowed: write a table such as \
+         `{ todo = \"plugins/todo/web\" }`, or in a variable or flag `todo=plugins/todo/web`, \
+         several with a comma between them\n"
+    );
+    let hint = "hint: name a folder with the files of a page, by `web.folders` or `--web NAME=DIR`";
+    let nowhere = error("todo=nowhere");
+    let why = "error: an app of `web.folders` cannot be served: failed to read `nowhere`: ";
+    assert!(nowhere.starts_with(why) && nowhere.contains(hint), "{nowhere}");
+    std::fs::create_dir(folder.path().join("web")).unwrap();
+    assert_eq!(
+        error("todo=web"),
+        format!(
+            "error: an app of `web.folders` cannot be served: there is no `index.html` in `web`\n\n\
+             {hint}\n"
+        )
+    );
+    assert!(!folder.path().join("annals-data").exists());
+}
+
+#[test]
 fn settings_in_force_are_printed_as_a_file() {
     // Guards `--print-config` and the order file, variable, flag.
     let folder = tempfile::tempdir().unwrap();

@@ -19,6 +19,7 @@ use super::choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
 use super::remote::{Endpoint, OperationWait, RedisUrl, RegionName, TablePrefix};
 use super::value::{ByteCount, SegmentBytes};
 use super::versions_kept::VersionsKept;
+use super::web::WebFolders;
 
 /// The port of the daemon unless told otherwise.
 pub const PORT: u16 = 7070;
@@ -295,6 +296,22 @@ area! {
         log_lines_per_second_max: u32 = runtime().log_lines_per_second_max;
         /// Longest line of a plugin. It is cut.
         log_line_bytes_max: ByteCount = size(runtime().log_line_bytes_max);
+    }
+}
+
+area! {
+    /// Pages that are served beside the API, under `/apps/NAME/`. They are read when the daemon starts,
+    /// and again only when it is started again.
+    Web in "web" {
+        /// The folders, by the name of the app. Each has an `index.html`; hidden files are passed over,
+        /// symbolic links are refused.
+        folders: WebFolders = WebFolders::default();
+        /// Largest file.
+        file_bytes_max: ByteCount = ByteCount::new(4 << 20);
+        /// All files of all folders together, which are kept in memory.
+        bytes_max: ByteCount = ByteCount::new(64 << 20);
+        /// Most files of all folders together.
+        files_max: NonZeroUsize = count(1_000);
     }
 }
 

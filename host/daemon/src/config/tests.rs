@@ -70,7 +70,22 @@ fn a_printed_configuration_is_read_as_itself() {
     config.dynamodb.endpoint = Setting::parse("http://127.0.0.1:8000").unwrap();
     config.bus.driver = BusDriver::Redis;
     config.redis.ca_file = Some(PathBuf::from("ca.pem"));
+    config.web.folders = Setting::parse("shop=shop/web,todo=/srv/a b").unwrap();
     assert_eq!(load(&config.to_toml()).unwrap().config, config);
+}
+
+#[test]
+fn folders_of_pages_are_written_in_one_line_or_as_a_table() {
+    // Guards `[web]`: both forms of a TOML table say the same.
+    let folders: WebFolders = Setting::parse("shop=b,todo=a/web").unwrap();
+    let expected = Web { folders, ..Web::default() };
+    for text in [
+        "[web]\nfolders = { todo = \"a/web\", shop = \"b\" }\n",
+        "[web.folders]\ntodo = \"a/web\"\nshop = \"b\"\n",
+        "[web]\nfolders = \"todo=a/web,shop=b\"\n",
+    ] {
+        assert_eq!(load(text).unwrap().config.web, expected, "{text}");
+    }
 }
 
 #[test]

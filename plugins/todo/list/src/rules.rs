@@ -29,6 +29,7 @@ impl List {
         Ok(Event::ItemSet { id, description }.into())
     }
 
+    #[expect(clippy::fn_params_excessive_bools, reason = "the value that the command has")]
     pub(crate) fn check(&self, id: u64, checked: bool) -> Decided {
         if self.item(id)?.completed == checked {
             return Ok(Decision::none());
@@ -47,6 +48,7 @@ impl List {
         Ok(completed.map(|(id, _)| Event::ItemRemoved { id: *id }).collect::<Vec<_>>().into())
     }
 
+    #[expect(clippy::fn_params_excessive_bools, reason = "the value that the command has")]
     pub(crate) fn check_all(&self, checked: bool) -> Decided {
         self.must_be_there()?;
         let others = self.items.iter().filter(|(_, item)| item.completed != checked);

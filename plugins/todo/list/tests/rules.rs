@@ -15,15 +15,19 @@ fn set(id: u64, description: &str) -> Command {
     Command::SetItem { id, description: description.to_owned() }
 }
 
-fn checked(id: u64, checked: bool) -> Event {
-    Event::ItemChecked { id, checked }
+fn checked(id: u64) -> Event {
+    Event::ItemChecked { id, checked: true }
+}
+
+fn unchecked(id: u64) -> Event {
+    Event::ItemChecked { id, checked: false }
 }
 
 /// A list with the items 0 to 3, of which 1 and 3 are done.
 fn four_items() -> Vec<Event> {
     let mut events = vec![Event::ListCreated];
     events.extend((0..4).map(|id| added(id, "desc")));
-    events.extend([checked(1, true), checked(3, true)]);
+    events.extend([checked(1), checked(3)]);
     events
 }
 
@@ -93,8 +97,8 @@ fn what_is_so_already_is_no_event() {
     list().when(Command::CheckItem { id: 0, checked: false }).then([]);
     list().when(Command::CheckItem { id: 1, checked: true }).then([]);
     list().when(set(0, "new")).then([Event::ItemSet { id: 0, description: "new".to_owned() }]);
-    list().when(Command::CheckItem { id: 0, checked: true }).then([checked(0, true)]);
-    list().when(Command::CheckItem { id: 1, checked: false }).then([checked(1, false)]);
+    list().when(Command::CheckItem { id: 0, checked: true }).then([checked(0)]);
+    list().when(Command::CheckItem { id: 1, checked: false }).then([unchecked(1)]);
 }
 
 #[test]
@@ -106,10 +110,11 @@ fn what_is_done_to_all_is_an_event_per_affected_item() {
         .then([Event::ItemRemoved { id: 1 }, Event::ItemRemoved { id: 3 }])
         .when(Command::RemoveCompleted)
         .then([]);
-    for (all, affected) in [(true, [0, 2]), (false, [1, 3])] {
+    for (all, affected) in [(true, [checked(0), checked(2)]), (false, [unchecked(1), unchecked(3)])]
+    {
         list()
             .when(Command::CheckAll { checked: all })
-            .then(affected.map(|id| checked(id, all)))
+            .then(affected)
             .when(Command::CheckAll { checked: all })
             .then([]);
     }
@@ -147,7 +152,5 @@ fn descriptions_and_lists_have_a_size() {
         given::<List>([Event::ListCreated].into_iter().chain(items))
     };
     full().when(add("desc")).then_rejected("list-full");
-    full()
-        .when(Command::CheckAll { checked: true })
-        .then((0..items_max).map(|id| checked(id, true)));
+    full().when(Command::CheckAll { checked: true }).then((0..items_max).map(checked));
 }

@@ -13,12 +13,20 @@ fn added(id: u64, description: &str) -> Event {
     Event::ItemAdded { id, description: description.to_owned() }
 }
 
-fn checked(id: u64, checked: bool) -> Event {
-    Event::ItemChecked { id, checked }
+fn checked(id: u64) -> Event {
+    Event::ItemChecked { id, checked: true }
 }
 
-fn item(id: u64, description: &str, completed: bool) -> Item {
-    Item { id, description: description.to_owned(), completed }
+fn unchecked(id: u64) -> Event {
+    Event::ItemChecked { id, checked: false }
+}
+
+fn open(id: u64, description: &str) -> Item {
+    Item { id, description: description.to_owned(), completed: false }
+}
+
+fn done(id: u64, description: &str) -> Item {
+    Item { completed: true, ..open(id, description) }
 }
 
 fn open_items(view: &Projected<TodoLists>, list: Option<&str>, limit: Option<u32>) -> Value {
@@ -34,7 +42,7 @@ fn two_lists() -> Projected<TodoLists> {
         (WORK, Event::ListCreated),
         (WORK, added(0, "post")),
         (HOME, added(1, "bread")),
-        (HOME, checked(0, true)),
+        (HOME, checked(0)),
     ])
 }
 
@@ -44,7 +52,7 @@ fn a_list_has_a_row_with_its_revision_and_items() {
     let nothing = project::<TodoLists>(Vec::<(&str, Event)>::new());
     assert_eq!(nothing.rows(LISTS), []);
     let view = project::<TodoLists>([(HOME, Event::ListCreated), (HOME, added(0, "desc"))]);
-    let expected = ListRow { revision: 1, items: vec![item(0, "desc", false)] };
+    let expected = ListRow { revision: 1, items: vec![open(0, "desc")] };
     assert_eq!(view.row(LISTS, "home"), Some(expected));
 }
 
@@ -55,10 +63,10 @@ fn items_change_and_go() {
         (HOME, Event::ItemSet { id: 0, description: "oat milk".to_owned() }),
         (HOME, Event::ItemSet { id: 1, description: "rye bread".to_owned() }),
     ]);
-    let items = vec![item(0, "oat milk", true), item(1, "rye bread", false)];
+    let items = vec![done(0, "oat milk"), open(1, "rye bread")];
     assert_eq!(view.row(LISTS, "home"), Some(ListRow { revision: 5, items }));
-    let view = view.and([(HOME, checked(0, false)), (HOME, Event::ItemRemoved { id: 1 })]);
-    let items = vec![item(0, "oat milk", false)];
+    let view = view.and([(HOME, unchecked(0)), (HOME, Event::ItemRemoved { id: 1 })]);
+    let items = vec![open(0, "oat milk")];
     assert_eq!(view.row(LISTS, "home"), Some(ListRow { revision: 7, items }));
 }
 
@@ -78,20 +86,20 @@ fn open_items_are_counted_and_listed_across_lists() {
     // Guards the query: by list and number, only what is not done, and the count of all of it
     // whatever the limit is.
     let view = two_lists();
-    let open = |list: &str, id: u64, description: &str| -> Value {
+    let entry = |list: &str, id: u64, description: &str| -> Value {
         json!({ "list": list, "id": id, "description": description })
     };
-    let (bread, post) = (open("home", 1, "bread"), open("work", 0, "post"));
+    let (bread, post) = (entry("home", 1, "bread"), entry("work", 0, "post"));
     assert_eq!(open_items(&view, None, None), json!({ "count": 2, "items": [bread, post] }));
     assert_eq!(open_items(&view, None, Some(1)), json!({ "count": 2, "items": [bread] }));
     assert_eq!(open_items(&view, Some("work"), None), json!({ "count": 1, "items": [post] }));
     assert_eq!(open_items(&view, Some("wor"), None), json!({ "count": 0, "items": [] }));
     let view = view.and([
-        (HOME, checked(1, true)),
-        (HOME, checked(0, false)),
+        (HOME, checked(1)),
+        (HOME, unchecked(0)),
         (WORK, Event::ItemSet { id: 0, description: "parcel".to_owned() }),
     ]);
-    let expected = [open("home", 0, "milk"), open("work", 0, "parcel")];
+    let expected = [entry("home", 0, "milk"), entry("work", 0, "parcel")];
     assert_eq!(open_items(&view, None, None), json!({ "count": 2, "items": expected }));
 }
 
