@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use annals_core::id::IdGenerator;
 use annals_core::name::SubscriptionName;
-use annals_core::place::Partition;
+use annals_core::place::{Partition, Position};
 use annals_core::port::event_store::EventStore;
 use annals_core::port::state_store::{KeyRange, StateStore};
 use annals_core::time::Clock;
@@ -130,15 +130,13 @@ impl Subscriptions {
     }
 
     async fn new_record(&self, settings: Settings) -> Result<Record, SubscriptionError> {
-        let store = &self.ports.store;
-        let mut partitions = Vec::new();
-        for partition in (0..store.capabilities().partitions_count).map(Partition) {
-            let head = store.head(partition).await?;
-            partitions.push(Place { read_up_to: settings.start.of(partition, head)? });
-        }
+        let heads = (0..).map(Partition).zip(self.heads().await?);
+        let place =
+            |(partition, head)| Ok(Place { read_up_to: settings.start.of(partition, head)? });
+        let partitions = heads.map(place).collect::<Result<_, SubscriptionError>>()?;
         let incarnation = self.ports.ids.next_uuid().simple().to_string();
         Ok(Record::new(
-            store.store_id(),
+            self.ports.store.store_id(),
             incarnation.into(),
             settings,
             partitions,
@@ -151,16 +149,23 @@ impl Subscriptions {
     /// # Errors
     /// [`SubscriptionError::State`], [`SubscriptionError::Store`].
     pub async fn list(&self) -> Result<Vec<SubscriptionStatus>, SubscriptionError> {
-        let mut found = Vec::new();
-        for name in
-            record::names(&*self.ports.state, self.ports.limits.subscriptions_max.get()).await?
-        {
-            // One that is deleted meanwhile is not there.
-            if let Some(stored) = self.find(&name).await? {
-                found.push(self.status_of(name, stored).await?);
-            }
+        let max = self.ports.limits.subscriptions_max.get();
+        let all = record::all(&*self.ports.state, max).await?;
+        let heads = if all.is_empty() { Vec::new() } else { self.heads().await? };
+        let parse = |(name, value)| {
+            let stored = Stored::parse(&name, value)?;
+            Ok(status::status_of(name, stored.record, &heads))
+        };
+        all.into_iter().map(parse).collect()
+    }
+
+    async fn heads(&self) -> Result<Vec<Option<Position>>, SubscriptionError> {
+        let store = &self.ports.store;
+        let mut heads = Vec::new();
+        for partition in (0..store.capabilities().partitions_count).map(Partition) {
+            heads.push(store.head(partition).await?);
         }
-        Ok(found)
+        Ok(heads)
     }
 
     /// One subscription.
@@ -172,7 +177,7 @@ impl Subscriptions {
         name: &SubscriptionName,
     ) -> Result<SubscriptionStatus, SubscriptionError> {
         let stored = self.load(name).await?;
-        self.status_of(name.clone(), stored).await
+        Ok(status::status_of(name.clone(), stored.record, &self.heads().await?))
     }
 
     /// Deletes a subscription with all it knows. Deliveries of it are unknown from then on.
@@ -214,8 +219,10 @@ impl Subscriptions {
         if shared.is_checked() {
             return Ok(());
         }
-        for (partition, place) in (0..).map(Partition).zip(&record.partitions) {
-            let head = self.ports.store.head(partition).await?;
+        let heads = self.heads().await?;
+        for (partition, (place, head)) in
+            (0..).map(Partition).zip(record.partitions.iter().zip(heads))
+        {
             if let Some(position) = place.read_up_to.filter(|position| Some(*position) > head) {
                 let fault =
                     format!("at position {position} of partition {partition}, ahead of the store");

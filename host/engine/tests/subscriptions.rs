@@ -6,4 +6,5 @@ mod deliveries;
 mod limits;
 mod members;
 mod parked;
+mod random;
 mod waiting;

@@ -139,7 +139,7 @@ impl Draft {
             else {
                 continue;
             };
-            self.record_mut().window.remove_stream(&stream);
+            self.record_mut().window.remove_after(&stream, position);
             let parked_at = now;
             places.push(ParkedPlace {
                 stream,
@@ -152,15 +152,35 @@ impl Draft {
             });
         }
         self.forget_released(state, &places).await?;
+        let before = self.parked_before(state, &places).await?;
+        // Of two of one stream the earlier one is parked last: the other one waits behind it.
+        places.sort_by_key(|place| std::cmp::Reverse(place.position));
         for place in places {
             let incarnation = Arc::clone(&self.record().incarnation);
             self.writes.push(place.write(&incarnation));
-            self.parked.insert(place.stream);
+            let is_first = !before.contains(&place.stream) && self.parked.insert(place.stream);
             let record = self.record_mut();
-            record.parked_streams_count = record.parked_streams_count.saturating_add(1);
+            record.parked_streams_count += u64::from(is_first);
             record.counts.parked = record.counts.parked.saturating_add(1);
         }
+        self.parked.extend(before);
         Ok(())
+    }
+
+    /// The streams of which a later event is parked already: it waits behind the new one.
+    async fn parked_before(
+        &self,
+        state: &dyn StateStore,
+        places: &[ParkedPlace],
+    ) -> Result<HashSet<StreamId>, StateError> {
+        if self.record().parked_streams_count == 0 || places.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let incarnation = Arc::clone(&self.record().incarnation);
+        let rows = places.iter().map(|place| parked::parked_row(&incarnation, &place.stream));
+        let values = state.get_many(&rows.collect::<Vec<_>>()).await?;
+        let there = places.iter().zip(values).filter(|(_, value)| value.is_some());
+        Ok(there.map(|(place, _)| place.stream.clone()).collect())
     }
 
     /// What was still to be read of streams that are parked again waits once more.

@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use annals_core::error::DriverError;
 use annals_core::id::StoreId;
-use annals_core::limits::SCAN_ROWS_MAX;
 use annals_core::name::SubscriptionName;
 use annals_core::place::{Partition, Position};
 use annals_core::port::StateStore;
 use annals_core::port::state_store::{
-    KeyRange, RowKey, StateCommit, StateCondition, StateError, StateWrite,
+    KeyRange, Row, RowKey, StateCommit, StateCondition, StateError, StateWrite,
 };
 use annals_core::time::Timestamp;
 use bytes::Bytes;
@@ -164,15 +163,18 @@ impl Stored {
         state: &dyn StateStore,
         name: &SubscriptionName,
     ) -> Result<Option<Self>, SubscriptionError> {
-        let Some(value) = state.get(TABLE, name.as_str().as_bytes()).await? else {
-            return Ok(None);
-        };
+        let value = state.get(TABLE, name.as_str().as_bytes()).await?;
+        value.map(|value| Self::parse(name, value)).transpose()
+    }
+
+    /// The record of a row.
+    pub(super) fn parse(name: &SubscriptionName, value: Bytes) -> Result<Self, SubscriptionError> {
         let record =
             serde_json::from_slice(&value).map_err(|error| SubscriptionError::Damaged {
                 name: name.clone(),
                 fault: format!("not readable ({error})"),
             })?;
-        Ok(Some(Self { key: key(name), value: Some(value), record }))
+        Ok(Self { key: key(name), value: Some(value), record })
     }
 
     /// Writes what became of the record together with `writes`, if nobody changed it meanwhile.
@@ -212,24 +214,21 @@ fn key(name: &SubscriptionName) -> RowKey {
     RowKey { table: Arc::from(TABLE), key: Bytes::copy_from_slice(name.as_str().as_bytes()) }
 }
 
-/// The names of all subscriptions, in order. Each is read with its row: there are few.
+/// The names of all subscriptions, in order.
 pub(super) async fn names(
     state: &dyn StateStore,
     subscriptions_max: usize,
 ) -> Result<Vec<SubscriptionName>, SubscriptionError> {
-    // Rows are large; several reads of some keep few of them in memory at once.
-    const PAGE_ROWS: usize = 16;
-    let mut names = Vec::new();
-    let mut range = KeyRange::default();
-    while names.len() <= subscriptions_max.min(SCAN_ROWS_MAX) {
-        let rows = state.scan(TABLE, range.clone(), PAGE_ROWS).await?;
-        let Some(last) = rows.last() else { break };
-        range = range.after(&last.key);
-        let texts = rows.iter().map(|row| String::from_utf8_lossy(&row.key));
-        names.extend(texts.filter_map(|text| SubscriptionName::new(&text).ok()));
-        if rows.len() < PAGE_ROWS {
-            break;
-        }
-    }
-    Ok(names)
+    let all = all(state, subscriptions_max).await?;
+    Ok(all.into_iter().map(|(name, _)| name).collect())
+}
+
+/// All subscriptions, in order of name, each as it is stored.
+pub(super) async fn all(
+    state: &dyn StateStore,
+    subscriptions_max: usize,
+) -> Result<Vec<(SubscriptionName, Bytes)>, SubscriptionError> {
+    let rows = state.scan(TABLE, KeyRange::default(), subscriptions_max.saturating_add(1)).await?;
+    let name = |row: &Row| SubscriptionName::new(&String::from_utf8_lossy(&row.key)).ok();
+    Ok(rows.into_iter().filter_map(|row| Some((name(&row)?, row.value))).collect())
 }

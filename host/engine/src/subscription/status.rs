@@ -4,12 +4,10 @@ use annals_core::name::SubscriptionName;
 use annals_core::place::{Partition, Position};
 use annals_core::time::Timestamp;
 
-use super::error::SubscriptionError;
 use super::names::MemberName;
-use super::record::Stored;
+use super::record::{Member, Record};
 use super::settings::Settings;
 use super::window::{Entry, Holding};
-use super::{Subscriptions, record};
 
 /// How a subscription is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,44 +62,42 @@ pub struct MemberStatus {
     pub leased_at: Timestamp,
 }
 
-impl Subscriptions {
-    pub(super) async fn status_of(
-        &self,
-        name: SubscriptionName,
-        stored: Stored,
-    ) -> Result<SubscriptionStatus, SubscriptionError> {
-        let record = stored.record;
-        let mut partitions = Vec::new();
-        let mut lag_events = 0_u64;
-        for partition in (0..).map(Partition).take(record.partitions.len()) {
-            let head = self.ports.store.head(partition).await?;
-            let checkpoint = record.checkpoint(partition);
-            lag_events = lag_events.saturating_add(events_between(checkpoint, head));
-            partitions.push(PartitionStatus { partition, checkpoint, head });
-        }
-        let is_leased = |entry: &&Entry| matches!(entry.holding, Holding::Leased { .. });
-        let mut members: Vec<_> = record.members.iter().collect();
-        members.sort_by(|one, other| one.name.cmp(&other.name));
-        let member = |member: &record::Member| MemberStatus {
-            name: member.name.clone(),
-            leased_count: record.window.held_count(member.number),
-            leased_at: member.leased_at,
-        };
-        Ok(SubscriptionStatus {
-            name,
-            created_at: record.created_at,
-            partitions,
-            lag_events,
-            in_flight_count: record.window.len(),
-            leased_count: record.window.iter().filter(is_leased).count(),
-            parked_count: record.parked_streams_count,
-            released_streams_count: record.released_streams_count,
-            delivered_count: record.counts.delivered,
-            redelivered_count: record.counts.redelivered,
-            handled_count: record.counts.handled,
-            members: members.into_iter().map(member).collect(),
-            settings: record.settings,
-        })
+/// How a subscription is, with the head of each partition.
+pub(super) fn status_of(
+    name: SubscriptionName,
+    record: Record,
+    heads: &[Option<Position>],
+) -> SubscriptionStatus {
+    let place = |(partition, head): (Partition, &Option<Position>)| PartitionStatus {
+        partition,
+        checkpoint: record.checkpoint(partition),
+        head: *head,
+    };
+    let partitions: Vec<_> = (0..).map(Partition).zip(heads).map(place).collect();
+    let lags = partitions.iter().map(|place| events_between(place.checkpoint, place.head));
+    let lag_events = lags.fold(0_u64, u64::saturating_add);
+    let is_leased = |entry: &&Entry| matches!(entry.holding, Holding::Leased { .. });
+    let mut members: Vec<_> = record.members.iter().collect();
+    members.sort_by(|one, other| one.name.cmp(&other.name));
+    let member = |member: &Member| MemberStatus {
+        name: member.name.clone(),
+        leased_count: record.window.held_count(member.number),
+        leased_at: member.leased_at,
+    };
+    SubscriptionStatus {
+        name,
+        created_at: record.created_at,
+        partitions,
+        lag_events,
+        in_flight_count: record.window.len(),
+        leased_count: record.window.iter().filter(is_leased).count(),
+        parked_count: record.parked_streams_count,
+        released_streams_count: record.released_streams_count,
+        delivered_count: record.counts.delivered,
+        redelivered_count: record.counts.redelivered,
+        handled_count: record.counts.handled,
+        members: members.into_iter().map(member).collect(),
+        settings: record.settings,
     }
 }
 

@@ -168,9 +168,9 @@ impl Window {
         self.index_of(place).map(|index| self.0.remove(index))
     }
 
-    /// Removes all events of a stream: they wait behind one that is parked.
-    pub(super) fn remove_stream(&mut self, stream: &StreamId) {
-        self.0.retain(|entry| entry.stream != *stream);
+    /// Removes the events of a stream after a position: they wait behind one that is parked.
+    pub(super) fn remove_after(&mut self, stream: &StreamId, position: Position) {
+        self.0.retain(|entry| entry.stream != *stream || entry.position <= position);
     }
 
     /// How many events a member has.

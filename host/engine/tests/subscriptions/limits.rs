@@ -12,6 +12,9 @@ use annals_engine::subscription::{
 use super::bench::{Bench, SECOND, id, in_short, mail, member, park, retry};
 use crate::support::{World, run};
 
+/// Puts one setting out of its range.
+type Change = fn(&mut Settings);
+
 fn world(change: impl FnOnce(&mut SubscriptionLimits)) -> World {
     let mut world = World::new();
     change(&mut world.options.subscriptions);
@@ -42,25 +45,25 @@ fn settings_are_kept_within_their_ranges() {
             settings.filter.stream_prefix = Some("1234".into());
             settings
         };
-        let changes: [(&str, fn(&mut Settings)); 9] = [
+        let changes: [(&str, Change); 9] = [
             ("`lease_ms` is 99: give a number from 100 to 43200000", |it| it.lease_ms = 99),
             ("`lease_ms` is 43200001: give a number from 100 to 43200000", |it| {
-                it.lease_ms = 43_200_001
+                it.lease_ms = 43_200_001;
             }),
             ("`attempts_max` is 0: give a number from 1 to 1000", |it| it.attempts_max = 0),
             ("`attempts_max` is 1001: give a number from 1 to 1000", |it| it.attempts_max = 1_001),
             ("`in_flight_events_max` is 0: give a number from 1 to 1000", |it| {
-                it.in_flight_events_max = 0
+                it.in_flight_events_max = 0;
             }),
             ("`in_flight_events_max` is 1001: give a number from 1 to 1000", |it| {
-                it.in_flight_events_max = 1_001
+                it.in_flight_events_max = 1_001;
             }),
             ("`categories` has 0 entries: give 1 to 1", |it| {
-                it.filter.categories = Some([].into())
+                it.filter.categories = Some([].into());
             }),
             ("`types` has 0 entries: give 1 to 1", |it| it.filter.event_types = Some([].into())),
             ("`stream_prefix` has 5 bytes: give at most 4", |it| {
-                it.filter.stream_prefix = Some("12345".into())
+                it.filter.stream_prefix = Some("12345".into());
             }),
         ];
         let subscriptions = bench.engine.subscriptions();

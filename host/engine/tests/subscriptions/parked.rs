@@ -211,3 +211,26 @@ fn more_streams_are_parked_and_replayed_than_one_commit_holds() {
         assert_eq!(bench.figures().await, (vec![Some(199)], 0, 0, 0));
     });
 }
+
+#[test]
+fn an_earlier_event_that_a_member_has_is_not_lost_when_a_later_one_is_parked() {
+    // Guards parking out of order: the earlier event stays with its member, may be parked after the
+    // later one, which then waits behind it, and one stream counts once.
+    run(async {
+        let bench = Bench::start().await;
+        bench.append("note/x", 3).await;
+        let held = bench.lease("a", 3).await;
+        assert_eq!(bench.settle("a", &held[1..2], park("second")).await, [Settled::Done]);
+        assert_eq!(bench.parked().await, ["note/x 1", "note/x 2+"]);
+        assert_eq!(bench.figures().await, (vec![None], 1, 1, 1));
+        assert_eq!(bench.settle("a", &held[..1], park("first")).await, [Settled::Done]);
+        assert_eq!(bench.parked().await, ["note/x 0", "note/x 1+", "note/x 2+"]);
+        assert_eq!(bench.figures().await, (vec![Some(2)], 0, 0, 1));
+        assert_eq!(release(&bench, None, Release::Replay).await, 1);
+        let again = bench.lease("a", 3).await;
+        let backwards: Vec<_> = again.iter().rev().cloned().collect();
+        assert_eq!(bench.settle("a", &backwards, park("all")).await, [Settled::Done; 3]);
+        assert_eq!(bench.parked().await, ["note/x 0", "note/x 1+", "note/x 2+"]);
+        assert_eq!(bench.figures().await, (vec![Some(2)], 0, 0, 1));
+    });
+}
