@@ -135,6 +135,11 @@
 //! assert_eq!(view.query(Query::CountAccounts), Ok(json!(1)));
 //! ```
 //!
+//! How fast a projection catches up depends on what it asks the host for and how many rows it
+//! changes. Counting with [`Writes::add`] needs no read and is one write per counter and batch. Rows
+//! that `project` reads are best named in [`Projection::reads`], which fetches those of a whole batch
+//! at once.
+//!
 //! # An upcaster
 //!
 //! An upcaster makes new shapes of old ones when events are read, so that aggregates and

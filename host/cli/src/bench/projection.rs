@@ -187,9 +187,12 @@ async fn catch_up(
     // Without the installing: compiling takes longer than many events do.
     let (begin, before) = (Instant::now(), status(engine, &name)?);
     let usage_before = Usage::now();
-    let memory_before_bytes = threads::forget_peak_memory()
-        .then(|| Usage::now().peak_memory_bytes)
-        .unwrap_or(usage_before.peak_memory_bytes);
+    // Where the system cannot forget it, the most until now is of filling the log.
+    let memory_before_bytes = if threads::forget_peak_memory() {
+        Usage::now().peak_memory_bytes
+    } else {
+        usage_before.peak_memory_bytes
+    };
     let writers_before = threads::cpu_of(WRITER_THREAD).unwrap_or_default();
     output.note(format_args!("projecting …"));
     let after = loop {

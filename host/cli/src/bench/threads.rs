@@ -46,8 +46,7 @@ mod tests {
         let worker = thread::Builder::new().name(name.to_owned()).spawn(move || {
             work.send((0..10_000_000_u64).fold(0, |sum, next| sum ^ std::hint::black_box(next)))
                 .unwrap();
-            // An error is the end as well.
-            drop(ended.recv());
+            assert_eq!(ended.recv(), Err(mpsc::RecvError));
         });
         worked.recv().unwrap();
         assert!(cpu_of(name).is_some_and(|cpu| cpu > Duration::ZERO));
