@@ -170,10 +170,6 @@ impl Supervision {
         self.events_per_second.store(rate, Ordering::Relaxed);
     }
 
-    fn set_comparing(&self, is_comparing: bool) {
-        self.is_comparing.store(is_comparing, Ordering::Relaxed);
-    }
-
     /// What a rebuild does, by what is known of it.
     pub(crate) fn phase(
         &self,
