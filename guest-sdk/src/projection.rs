@@ -17,6 +17,10 @@ pub trait Projection: 'static {
     /// Names of its tables, e.g. `&[ACCOUNTS.name()]`; see [`Table`](crate::Table).
     const TABLES: &'static [&'static str];
 
+    /// Whether its view is right as well when it begins after the first event, e.g. a list of what
+    /// happened lately. Then operators may rebuild it from a position or a time on.
+    const BEGINS_LATER: bool = false;
+
     /// The events it wants, by their names, whatever aggregate records them. Declare the fields
     /// that are used; others are skipped.
     type Event: Event;

@@ -15,6 +15,9 @@ pub trait Package: 'static {
 /// Key of the extension that lists the queries.
 const QUERIES: &str = "queries";
 
+/// Key of the extension that says that a view may begin after the first event.
+const BEGINS_LATER: &str = "begins_later";
+
 /// Key of the extension that lists what an upcaster makes.
 const PRODUCES: &str = "produces";
 
@@ -31,6 +34,10 @@ pub(crate) fn describe_projection<T: Projection, P: Package>() -> Description {
     Description {
         events: message_types::<T::Event>(),
         tables: T::TABLES.iter().map(|&table| table.to_owned()).collect(),
+        extensions: T::BEGINS_LATER
+            .then(|| (BEGINS_LATER.to_owned(), b"true".to_vec()))
+            .into_iter()
+            .collect(),
         ..empty::<P>(T::NAME)
     }
 }

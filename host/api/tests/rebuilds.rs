@@ -115,6 +115,12 @@ async fn what_cannot_be_done_is_told_by_its_code() {
     let host = with_accounts().await;
     let bad = rebuild(&host, "?cut_over=now", "").await;
     bad.assert_code(400, "bad-query-parameter");
+    for bad in ["?from_time=yesterday", "?from_time=2026-11-20T09:30:00Z&from_position=1"] {
+        rebuild(&host, bad, "").await.assert_code(400, "bad-query-parameter");
+    }
+    for begin in ["?from_time=2026-11-20T09:30:00Z", "?from_position=1"] {
+        rebuild(&host, begin, "").await.assert_code(400, "bad-rebuild-begin");
+    }
     rebuild(&host, "", "account 1.0.0").await.assert_code(400, "plugin-name-differs");
     for (method, rest, code) in [
         (Method::POST, "/rebuild/cut-over", "no-rebuild"),

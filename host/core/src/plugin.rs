@@ -68,6 +68,9 @@ pub struct Description {
     /// Upcaster: the shapes it makes of its `events`; it makes no others.
     #[serde(default)]
     pub produces: Vec<MessageType<EventType>>,
+    /// Projection: whether its view is right as well when it begins after the first event.
+    #[serde(default)]
+    pub begins_later: bool,
     /// Differs whenever saved state of another build must not be read.
     pub state_schema: String,
 }

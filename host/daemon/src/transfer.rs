@@ -37,7 +37,6 @@ mod run;
 mod target;
 #[cfg(test)]
 mod tests;
-mod time;
 mod totals;
 mod verify;
 

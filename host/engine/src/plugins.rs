@@ -224,6 +224,12 @@ pub enum InstallError {
         /// The projection.
         name: PluginName,
     },
+    /// A view cannot begin where it should.
+    #[error("{cause}")]
+    BadBegin {
+        /// Why.
+        cause: String,
+    },
     /// Two views cannot be compared now.
     #[error("two views cannot be compared")]
     Compare(#[source] StateError),

@@ -10,6 +10,7 @@
 //! Every host runs all of it; what is decided is an event of the registry, which only one of them gets
 //! to record. `report.rs` is what a comparison says, kept beside the rows of the candidate.
 
+mod begin;
 mod compare;
 mod report;
 mod supervisor;
@@ -26,10 +27,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::projection::{Phase, Progress};
 
+pub use begin::RebuildBegin;
 pub use report::{
     Comparison, DifferenceCounts, DifferentRow, Differing, EXAMPLE_BYTES_MAX, EXAMPLES_MAX,
 };
 
+pub(crate) use begin::{BeginError, places_before};
 pub(crate) use report::read as read_report;
 pub(crate) use supervisor::Supervisor;
 
@@ -76,8 +79,11 @@ pub struct RebuildRequest {
     pub name: PluginName,
     /// The component of another version; `None`: the active one.
     pub bytes: Option<Bytes>,
-    /// When to cut over; `None`: when equal, and of another version when caught up.
+    /// When to cut over; `None`: when equal, and of another version, or one that begins later, when
+    /// caught up.
     pub cuts_over: Option<CutsOver>,
+    /// Where it begins; `None`: with the first event.
+    pub begin: Option<RebuildBegin>,
     /// Who asks, as the host authenticated them.
     pub principal: Option<Arc<str>>,
 }
@@ -168,10 +174,6 @@ impl Supervision {
 
     fn set_events_per_second(&self, rate: u64) {
         self.events_per_second.store(rate, Ordering::Relaxed);
-    }
-
-    fn set_comparing(&self, is_comparing: bool) {
-        self.is_comparing.store(is_comparing, Ordering::Relaxed);
     }
 
     /// What a rebuild does, by what is known of it.

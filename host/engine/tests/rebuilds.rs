@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals_core::id::Digest;
+use annals_core::place::Position;
 use annals_core::port::state_store::{RowKey, StateCommit, StateSpace, StateWrite};
 use annals_core::time::Timestamp;
 use annals_engine::Engine;
@@ -14,7 +15,7 @@ use annals_engine::plugins::{
     HistoryEvent, InstallError, InstallOutcome, RemoveRequest, RollBackRequest,
 };
 use annals_engine::rebuild::{
-    Comparison, CutsOver, DifferenceCounts, DifferentRow, PreviousView, RebuildPhase,
+    Comparison, CutsOver, DifferenceCounts, DifferentRow, PreviousView, RebuildBegin, RebuildPhase,
     RebuildRequest, RebuildStatus,
 };
 use bytes::Bytes;
@@ -58,7 +59,8 @@ async fn rebuild(
     cuts_over: Option<CutsOver>,
 ) -> Result<(), InstallError> {
     let principal = Some(Arc::from("ada"));
-    let request = RebuildRequest { name: name("tallies"), bytes, cuts_over, principal };
+    let name = name("tallies");
+    let request = RebuildRequest { name, bytes, cuts_over, begin: None, principal };
     engine.start_rebuild(request).await
 }
 
@@ -403,5 +405,48 @@ fn a_view_is_compared_exactly_while_events_come() {
         let comparison = status.comparison.unwrap();
         assert_eq!((comparison.counts(), comparison.is_exact), (counts(1, 0, 0), true));
         writer.abort();
+    });
+}
+
+#[test]
+fn a_view_begins_later_if_its_projection_allows_it() {
+    // Guards rebuilds from a place: exactly the events from there on, by position and by time, and a
+    // refusal where the view would be wrong, or the place is none.
+    run(async {
+        let (world, clock) = world();
+        let engine = start(&world).await;
+        let forgetful = tallies_with("2.0.0", Quirk::Forgetful);
+        let request = |begin, bytes: Option<&Bytes>| RebuildRequest {
+            name: name("tallies"),
+            bytes: bytes.cloned(),
+            cuts_over: None,
+            begin: Some(begin),
+            principal: None,
+        };
+        let from = |position| RebuildBegin::Position(Position::new(position));
+        let refused = engine.start_rebuild(request(from(0), None)).await.unwrap_err();
+        assert!(refused.to_string().contains("begins with the first event"), "{refused}");
+        let ahead = engine.start_rebuild(request(from(99), Some(&forgetful))).await.unwrap_err();
+        assert!(ahead.to_string().starts_with("position 99 is ahead of the store"), "{ahead}");
+        clock.set(2_000);
+        let added = add(&engine, "a", 1).await.unwrap();
+        add_to_all(&engine, 1).await;
+        let at = RebuildBegin::Time(Timestamp::from_ms(2_000));
+        engine.start_rebuild(request(at, Some(&forgetful))).await.unwrap();
+        serves(&engine, 1).await;
+        assert_eq!(row(&engine, "counts:events", None).await.as_deref(), Some("4"));
+        let values = (value(&engine, "a").await, value(&engine, "b").await);
+        assert_eq!(values, (Some("2".to_owned()), Some("1".to_owned())));
+        let at = RebuildBegin::Position(added.position.unwrap());
+        engine.start_rebuild(request(at, None)).await.unwrap();
+        serves(&engine, 2).await;
+        assert_eq!(row(&engine, "counts:events", None).await.as_deref(), Some("4"));
+        for (ms, events_count) in [(2_001, None), (0, Some("34"))] {
+            let before = build(&engine).await;
+            let at = RebuildBegin::Time(Timestamp::from_ms(ms));
+            engine.start_rebuild(request(at, None)).await.unwrap();
+            serves(&engine, before + 1).await;
+            assert_eq!(row(&engine, "counts:events", None).await.as_deref(), events_count);
+        }
     });
 }

@@ -68,6 +68,7 @@ pub(crate) fn check(kind: PluginKind, said: descriptor::Description) -> Checked<
         commands,
         events: events(kind, said.events)?,
         produces: produces(kind, &said.extensions)?,
+        begins_later: begins_later(kind, &said.extensions)?,
         tables: unique("tables", parsed_list::<TableName>("tables", &said.tables, TABLES_MAX)?)?,
         state_schema: said.state_schema,
     })
@@ -201,6 +202,23 @@ fn produces(
         return Err(invalid(format!("the extension `{PRODUCES}` of an upcaster is empty")));
     }
     Ok(said)
+}
+
+/// The extension in which a projection says that its view may begin after the first event.
+const BEGINS_LATER: &str = "begins_later";
+
+/// Whether the view of a projection may begin after the first event; of the other kinds, the extension
+/// of that name is not ours.
+fn begins_later(kind: PluginKind, extensions: &[(String, Vec<u8>)]) -> Checked<bool> {
+    if kind != PluginKind::Projection {
+        return Ok(false);
+    }
+    match extensions.iter().find(|(key, _)| key == BEGINS_LATER) {
+        None => Ok(false),
+        Some((_, value)) => serde_json::from_slice(value).map_err(|_| {
+            invalid(format!("the extension `{BEGINS_LATER}` is not `true` or `false`"))
+        }),
+    }
 }
 
 fn message_types<N>(list: &str, said: Vec<descriptor::MessageType>) -> Checked<Vec<MessageType<N>>>

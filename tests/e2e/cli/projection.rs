@@ -25,7 +25,7 @@ fn a_rebuild_tells_how_it_ended_and_how_to_go_back() {
     );
     assert!(text.ends_with("serves the view that was rebuilt\n"), "{text}");
     let shown = talk.say(&["projection", "show", NAME]).ok();
-    for part in ["view       build 1", "previous view", "no row differs"] {
+    for part in ["view     build 1", "previous view", "no row differs"] {
         assert!(shown.contains(part), "{shown}");
     }
     let listed = talk.say(&["projection", "list"]).ok();

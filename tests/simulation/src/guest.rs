@@ -129,6 +129,7 @@ impl GuestRuntime for NativeRuntime {
             targets: Vec::new(),
             tables: [SUMS, SEEN].iter().filter_map(|name| TableName::new(name).ok()).collect(),
             produces: Vec::new(),
+            begins_later: false,
             state_schema: "1".to_owned(),
         };
         Ok(Arc::new(NativePlugin { inspection, description: Arc::new(description) }))

@@ -68,6 +68,8 @@ codes! {
     BadPlugin = "bad-plugin" BAD_REQUEST,
     /// The plugin describes itself by another name.
     PluginNameDiffers = "plugin-name-differs" BAD_REQUEST,
+    /// A view cannot begin where it should.
+    BadRebuildBegin = "bad-rebuild-begin" BAD_REQUEST,
     /// This host does not run plugins of the kind.
     UnsupportedPluginKind = "unsupported-plugin-kind" BAD_REQUEST,
     /// The host's own streams are not written by clients.

@@ -163,6 +163,7 @@ impl From<InstallError> for Problem {
             | InstallError::RebuildUnderWay { .. }
             | InstallError::NoRebuild { .. }
             | InstallError::RebuildNotReady { .. }
+            | InstallError::BadBegin { .. }
             | InstallError::NoPreviousView { .. } => rebuilds::problem(&error, &text),
             InstallError::Absent { .. } => Self::new(Code::Unavailable, format!("{text}.")),
             InstallError::History(cause) => unavailable().caused_by(cause),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use annals_core::id::Digest;
 use annals_core::name::PluginName;
 use annals_core::place::Position;
+use annals_core::time::Timestamp;
 use annals_engine::plugins::InstallError;
 use annals_engine::rebuild::{
-    Comparison, CutsOver, DifferentRow, Differing, PreviousView, RebuildPhase, RebuildRequest,
-    RebuildStatus,
+    Comparison, CutsOver, DifferentRow, Differing, PreviousView, RebuildBegin, RebuildPhase,
+    RebuildRequest, RebuildStatus,
 };
 use axum::extract::{Request, State};
 use axum::http::Uri;
@@ -34,6 +35,8 @@ use crate::request::{body, headers, path};
     params(
         ("name" = String, Path, description = "The projection."),
         ("cut_over" = Option<String>, Query, description = "When it takes over: `when-equal` (the default), `when-caught-up` (the default with another component) or `on-request`."),
+        ("from_position" = Option<u64>, Query, description = "Begin with the event at this position, if the projection allows it; only in a store with one partition."),
+        ("from_time" = Option<String>, Query, description = "Begin with the first events that were recorded at this time (RFC 3339, UTC) or later, if the projection allows it."),
     ),
     request_body(content = Vec<u8>, content_type = "application/wasm", description = "The component of another version; empty: the active one."),
     responses(
@@ -46,14 +49,15 @@ pub(crate) async fn start(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let cuts_over = cuts_over(&Query::parse(&parts.uri, &["cut_over"])?)?;
+    let query = Query::parse(&parts.uri, &["cut_over", "from_position", "from_time"])?;
+    let (cuts_over, begin) = (cuts_over(&query)?, begin(&query)?);
     let name = name_of(&parts.uri)?;
     let whole = body::read(&api, body, api.options.component_bytes_max).await?;
     let bytes = (!whole.bytes.is_empty()).then(|| whole.bytes.clone());
     if bytes.is_some() {
         headers::media_type(&parts.headers, &["application/wasm", "application/octet-stream"])?;
     }
-    let request = RebuildRequest { name: name.clone(), bytes, cuts_over, principal: None };
+    let request = RebuildRequest { name: name.clone(), bytes, cuts_over, begin, principal: None };
     let started = api.engine.start_rebuild(request).await;
     drop(whole);
     started.map_err(problem)?;
@@ -141,6 +145,22 @@ fn cuts_over(query: &Query<'_>) -> Result<Option<CutsOver>, Problem> {
     })
 }
 
+/// `from_position` or `from_time`: where the view begins.
+fn begin(query: &Query<'_>) -> Result<Option<RebuildBegin>, Problem> {
+    const TIME: &str = "a time such as `2026-11-20T09:30:00Z`";
+    let position = query.number("from_position")?.map(Position::new).map(RebuildBegin::Position);
+    let Some(text) = query.text("from_time") else { return Ok(position) };
+    if position.is_some() {
+        return Err(bad("from_time", "is given beside `from_position`", "one of the two"));
+    }
+    // Whole seconds need no milliseconds.
+    let seconds = text.strip_suffix('Z').filter(|seconds| !seconds.contains('.'));
+    let time = seconds.map_or_else(|| text.to_owned(), |seconds| format!("{seconds}.000Z"));
+    let time: Timestamp =
+        time.parse().map_err(|_| bad("from_time", "has a value it cannot have", TIME))?;
+    Ok(Some(RebuildBegin::Time(time)))
+}
+
 fn problem(error: InstallError) -> Problem {
     let is_unknown = matches!(error, InstallError::OutcomeUnknown(_));
     let problem = Problem::from(error);
@@ -176,6 +196,10 @@ pub(crate) struct RebuildJson {
     /// When it takes over: `when-equal`, `when-caught-up` or `on-request`.
     #[schema(value_type = String)]
     cuts_over: CutsOver,
+    /// In order of partition: only events after this position are in it; absent when all are.
+    #[schema(value_type = Vec<Option<u64>>)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    begins_after: Vec<Option<Position>>,
     /// How far it is, in order of partition.
     partitions: Vec<PartitionJson>,
     /// How many events of all partitions it has handled.
@@ -204,6 +228,7 @@ impl RebuildJson {
             started_at: Time(status.started_at),
             started_by: status.started_by,
             cuts_over: status.cuts_over,
+            begins_after: status.after,
             events_per_second: status.events_per_second,
             comparison: status.comparison.map(ComparisonJson::new),
         }

@@ -109,6 +109,7 @@ pub(super) fn bare(name: &str, summary: &str) -> Description {
         targets: Vec::new(),
         tables: Vec::new(),
         produces: Vec::new(),
+        begins_later: false,
         state_schema: "1".to_owned(),
     }
 }

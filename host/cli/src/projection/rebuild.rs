@@ -33,6 +33,7 @@ Examples:
   annals projection rebuild account-balances
   annals projection rebuild account-balances --with account-balances/account-balances.wasm
   annals projection rebuild account-balances --on-request
+  annals projection rebuild latest-orders --from-time 2026-11-01T00:00:00Z
   annals projection rebuild account-balances --detach && annals projection show account-balances")]
 pub(crate) struct RebuildArgs {
     /// The projection, e.g. `account-balances`
@@ -49,6 +50,14 @@ pub(crate) struct RebuildArgs {
     /// Let another version take over by itself only when no row differs
     #[arg(long = "when-equal")]
     cut_over_when_equal: bool,
+
+    /// Begin with the event at this position, if the projection allows it
+    #[arg(long, value_name = "POSITION", conflicts_with = "from_time")]
+    from_position: Option<u64>,
+
+    /// Begin with the events that were recorded at this time or later, if the projection allows it
+    #[arg(long, value_name = "TIME")]
+    from_time: Option<String>,
 
     /// Do not wait for the end
     #[arg(long)]
@@ -76,6 +85,8 @@ pub(super) fn run(args: &RebuildArgs, output: &mut Output) -> Result<(), Failure
         (false, false) => None,
     };
     let path = super::path(&args.name).join("rebuild").query("cut_over", cut_over);
+    let path = path.query("from_position", args.from_position);
+    let path = path.query("from_time", args.from_time.as_ref());
     let call = Call::post_component(path, component);
     let name = &args.name;
     let hint = format!(

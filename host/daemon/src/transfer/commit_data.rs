@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use super::error::LineFault;
 use super::payload::{Json, join, present, split};
-use super::time;
 
 /// What the line that begins a commit says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +211,7 @@ impl RejectionData {
 
 /// Reads a time of an attribute.
 pub(super) fn read_time(name: &'static str, text: &str) -> Result<Timestamp, LineFault> {
-    time::parse(text).ok_or_else(|| {
+    text.parse().map_err(|_| {
         let cause = format!("`{text}` is not a time such as `2026-11-20T09:30:00.000Z`");
         LineFault::Invalid { name, cause }
     })

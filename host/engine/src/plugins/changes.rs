@@ -132,6 +132,7 @@ mod tests {
             produces: Vec::new(),
             targets: Vec::new(),
             tables: Vec::new(),
+            begins_later: false,
             state_schema: String::new(),
         }
     }

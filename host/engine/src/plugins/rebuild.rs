@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError};
 
 use annals_core::error::ErrorChain;
 use annals_core::name::PluginName;
-use annals_core::plugin::PluginKind;
+use annals_core::place::Position;
+use annals_core::plugin::{Description, PluginKind};
 use annals_core::port::guest::GuestPlugin;
 use annals_core::time::Timestamp;
 use tokio::time::timeout;
@@ -21,8 +22,8 @@ use super::{INSTALL_ATTEMPTS_MAX, InstallError, Installing, Registry};
 use crate::catalog::Catalog;
 use crate::projection::{Progress, Projection};
 use crate::rebuild::{
-    Comparison, CutsOver, DifferenceCounts, PreviousView, ProjectionViews, RebuildRequest,
-    RebuildStatus, Supervision, read_report,
+    BeginError, Comparison, CutsOver, DifferenceCounts, PreviousView, ProjectionViews,
+    RebuildBegin, RebuildRequest, RebuildStatus, Supervision, places_before, read_report,
 };
 
 /// Something to be done about a view beside the one that serves.
@@ -75,8 +76,12 @@ impl Registry {
                 self.ports.blobs.put(bytes.clone()).await.map_err(InstallError::Blob)?;
             }
             let is_other = plugin.inspection().digest != active.plugin.inspection().digest;
-            let by_default = if is_other { CutsOver::WhenCaughtUp } else { CutsOver::WhenEqual };
-            let event = self.started(plugin, request.cuts_over.unwrap_or(by_default));
+            let differs = is_other || request.begin.is_some();
+            let by_default = if differs { CutsOver::WhenCaughtUp } else { CutsOver::WhenEqual };
+            let mut event = self.started(plugin, request.cuts_over.unwrap_or(by_default));
+            if let Some(begin) = request.begin {
+                event.after = self.after(plugin, begin).await?;
+            }
             let event = RegistryEvent::Rebuild(RebuildEvent::Started(event));
             if !self.append_event(event, request.principal.clone()).await? {
                 continue;
@@ -89,6 +94,26 @@ impl Registry {
             return Ok(());
         }
         Err(InstallError::Contended { attempts: INSTALL_ATTEMPTS_MAX })
+    }
+
+    /// Where a view is to begin, if its projection allows it.
+    async fn after(
+        &self,
+        plugin: &Arc<dyn GuestPlugin>,
+        begin: RebuildBegin,
+    ) -> Result<Vec<Option<Position>>, InstallError> {
+        let Description { name, begins_later, .. } = &**plugin.description();
+        if !begins_later {
+            let cause = format!(
+                "the view of `{name}` begins with the first event: the projection does not say that \
+                 it may begin later"
+            );
+            return Err(InstallError::BadBegin { cause });
+        }
+        places_before(&*self.ports.store, begin).await.map_err(|error| match error {
+            BeginError::Bad(cause) => InstallError::BadBegin { cause },
+            BeginError::Read(cause) => InstallError::History(cause),
+        })
     }
 
     fn started(&self, plugin: &Arc<dyn GuestPlugin>, cuts_over: CutsOver) -> RebuildStarted {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl Tasks {
                 changes.mark_unchanged();
                 for task in self.registry.view_tasks() {
                     if known.insert(task.clone()) {
-                        running.push(self.run(task).boxed_local());
+                        running.push(self.run(task).boxed());
                     }
                 }
                 tokio::select! {
@@ -231,14 +232,14 @@ struct Comparing<'a>(&'a Supervision);
 
 impl<'a> Comparing<'a> {
     fn begin(supervision: &'a Supervision) -> Self {
-        supervision.set_comparing(true);
+        supervision.is_comparing.store(true, Ordering::Relaxed);
         Self(supervision)
     }
 }
 
 impl Drop for Comparing<'_> {
     fn drop(&mut self) {
-        self.0.set_comparing(false);
+        self.0.is_comparing.store(false, Ordering::Relaxed);
     }
 }
 

@@ -112,6 +112,8 @@ pub(crate) enum Quirk {
     Mute,
     /// Projection: writes rows over the limit.
     Greedy,
+    /// Projection: may begin after the first event.
+    Forgetful,
 }
 
 fn recipe(name: &str, kind: PluginKind, version: &str, event_schema: u32) -> Bytes {
@@ -219,6 +221,7 @@ impl GuestRuntime for NativeRuntime {
             targets: Vec::new(),
             tables: ["rows", "counts"].map(|table| TableName::new(table).unwrap()).to_vec(),
             produces: upcaster::produces(&recipe.rules),
+            begins_later: recipe.quirk == Quirk::Forgetful,
             state_schema: if recipe.quirk == Quirk::OtherStateSchema { "2" } else { "1" }
                 .to_owned(),
         };

@@ -252,3 +252,25 @@ fn a_list_of_what_is_made_that_is_none_is_refused() {
         said.extensions = vec![(PRODUCES.to_owned(), b"anything".to_vec())];
     });
 }
+
+fn projection() -> descriptor::Description {
+    let mut said = said();
+    said.commands.clear();
+    said
+}
+
+#[test]
+fn a_projection_says_whether_its_view_may_begin_later() {
+    // Guards rebuilds from a place: only a projection that says so is begun after the first event, and
+    // what is neither yes nor no is refused.
+    let said = |value: &[u8]| {
+        let mut said = projection();
+        said.extensions = vec![(BEGINS_LATER.to_owned(), value.to_vec())];
+        check(PluginKind::Projection, said).map(|description| description.begins_later)
+    };
+    assert_eq!((said(b"true"), said(b"false")), (Ok(true), Ok(false)));
+    let cause = "the extension `begins_later` is not `true` or `false`".to_owned();
+    assert_eq!(said(b"perhaps"), Err(InvalidDescription(cause)));
+    let without = check(PluginKind::Projection, projection());
+    assert_eq!(without.map(|description| description.begins_later), Ok(false));
+}

@@ -11,6 +11,9 @@ pub(super) fn problem(error: &InstallError, text: &str) -> Problem {
             let text = format!("{text}. Use one of `known`, or install its plugin.");
             return Problem::new(Code::UnknownProjection, text).with("known", known.as_slice());
         }
+        InstallError::BadBegin { .. } => {
+            (Code::BadRebuildBegin, "Leave it away to begin with the first event.")
+        }
         InstallError::RebuildUnderWay { .. } => (
             Code::RebuildUnderWay,
             "Wait until it has taken over, cut it over, or cancel it first.",
