@@ -435,6 +435,7 @@ struct Tallies {
 
 impl Tallies {
     /// What is answered to a batch with an event that cannot be handled.
+    #[expect(clippy::panic, reason = "the end of the host is what is wanted")]
     fn poisoned(
         &self,
         events: &EventBatch,
