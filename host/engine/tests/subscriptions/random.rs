@@ -84,7 +84,8 @@ async fn step(model: &mut Model, hosts: &mut [Bench; 2]) {
         }
         9..14 => {
             let Some(first) = model.firsts(member).into_iter().next() else { return };
-            let settled = hosts[host].settle(member, &[first.clone()], Settlement::Ack).await;
+            let settled =
+                hosts[host].settle(member, std::slice::from_ref(&first), Settlement::Ack).await;
             model.drop_held(member, &first);
             if settled == [Settled::Done] {
                 let key = (first.event.stream.to_string(), first.event.revision.get());
@@ -98,7 +99,7 @@ async fn step(model: &mut Model, hosts: &mut [Bench; 2]) {
                 0 => park("no"),
                 after_s => retry(after_s * 500),
             };
-            hosts[host].settle(member, &[first.clone()], settlement).await;
+            hosts[host].settle(member, std::slice::from_ref(&first), settlement).await;
             model.drop_held(member, &first);
         }
         16 => {
