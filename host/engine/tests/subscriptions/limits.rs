@@ -1,6 +1,8 @@
 //! Limits of subscriptions, each reached.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use annals_core::name::SubscriptionName;
@@ -9,7 +11,10 @@ use annals_engine::subscription::{
     SubscriptionLimits,
 };
 
+use annals_store_memory::faulty::FaultyStateStores;
+
 use super::bench::{Bench, SECOND, id, in_short, mail, member, park, retry};
+use crate::support::faults::StateCommitsLate;
 use crate::support::{World, run};
 
 /// Puts one setting out of its range.
@@ -45,7 +50,11 @@ fn settings_are_kept_within_their_ranges() {
             settings.filter.stream_prefix = Some("1234".into());
             settings
         };
-        let changes: [(&str, Change); 9] = [
+        let changes: [(&str, Change); 10] = [
+            ("`types` has 2 entries: give 1 to 1", |it| {
+                let event_type = |text| annals_core::name::EventType::new(text).unwrap();
+                it.filter.event_types = Some(["a", "b"].map(event_type).into());
+            }),
             ("`lease_ms` is 99: give a number from 100 to 43200000", |it| it.lease_ms = 99),
             ("`lease_ms` is 43200001: give a number from 100 to 43200000", |it| {
                 it.lease_ms = 43_200_001;
@@ -251,7 +260,7 @@ fn only_so_many_streams_are_parked() {
 
 #[test]
 fn what_a_filter_holds_back_is_noted_after_a_while() {
-    // Guards `feed_pages_max` and `passed_over_events_max`: a subscription whose events are rare does
+    // Guards `passed_over_events_max`: a subscription whose events are rare does
     // not begin at the same place for ever, and does not write for every event of others.
     run(async {
         let mut settings = Settings::default();
@@ -271,5 +280,47 @@ fn what_a_filter_holds_back_is_noted_after_a_while() {
         let (held, ()) = tokio::join!(bench.lease_waiting("a", 1, 5 * SECOND), others);
         assert_eq!(held, []);
         assert_eq!(bench.figures().await, (vec![Some(10)], 0, 0, 0), "noted at the end");
+    });
+}
+
+#[test]
+fn a_try_reads_only_so_many_pages() {
+    // Guards `feed_pages_max`: events of a stream that is held do not keep a lease from its answer,
+    // and one that waits reads on.
+    run(async {
+        let bench =
+            Bench::start_with(world(|limits| limits.feed_pages_max = 1), Settings::default()).await;
+        bench.append("note/x", 3).await;
+        bench.append("note/y", 1).await;
+        assert_eq!(bench.lease("a", 1).await.len(), 1);
+        assert_eq!(bench.lease("b", 1).await, []);
+        assert_eq!(bench.figures().await, (vec![None], 2, 1, 0));
+        let begun = tokio::time::Instant::now();
+        let held = bench.lease_waiting("b", 1, 20 * SECOND).await;
+        assert_eq!(
+            (in_short(&held), begun.elapsed()),
+            (vec!["note/y 0×1".to_owned()], Duration::ZERO)
+        );
+    });
+}
+
+#[test]
+fn a_change_is_tried_only_so_often() {
+    // Guards `conflict_retries_max`: who is always too late is told so, and has changed nothing.
+    run(async {
+        let plan = Arc::new(StateCommitsLate { is_late: AtomicBool::new(true) });
+        let world = world(|limits| limits.conflict_retries_max = NonZeroU32::MIN)
+            .with_states(|states| Arc::new(FaultyStateStores::new(states, plan)));
+        let one = Bench::start_with(world, Settings::default()).await;
+        let two = Bench { engine: one.world.start().await, world: one.world.clone() };
+        one.append("note/x", 1).await;
+        let (first, second) = tokio::join!(
+            one.try_lease("a", 1, Duration::ZERO),
+            two.try_lease("b", 1, Duration::ZERO),
+        );
+        let late = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+        let text = "subscription `mail` was changed by others 1 times meanwhile";
+        assert_eq!(late.iter().map(ToString::to_string).collect::<Vec<_>>(), [text]);
+        assert_eq!(one.status().await.delivered_count, 1);
     });
 }

@@ -97,13 +97,13 @@ fn each_event_goes_to_one_member_and_what_a_dead_one_had_to_another() {
 fn each_event_goes_to_one_member_on_the_local_driver() {
     // Guards P6 on a data folder.
     let folder = tempfile::tempdir().unwrap();
-    run_in_real_time(three_members_one_of_which_dies(local_world(folder.path()), 1_500));
+    run_in_real_time(three_members_one_of_which_dies(local_world(folder.path()), 4_000));
 }
 
 #[test]
 fn each_event_goes_to_one_member_on_dynamodb() {
     // Guards P6 where rows are items and time is real.
-    run_on_dynamodb(|world| three_members_one_of_which_dies(world, 1_500));
+    run_on_dynamodb(|world| three_members_one_of_which_dies(world, 4_000));
 }
 
 #[test]
