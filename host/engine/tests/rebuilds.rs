@@ -450,3 +450,22 @@ fn a_view_begins_later_if_its_projection_allows_it() {
         }
     });
 }
+
+#[test]
+fn a_rebuild_with_a_version_that_is_kept_replaces_its_view() {
+    // Guards the disk: of a version there is one view, and the older one goes at the cut-over.
+    run(async {
+        let (world, _clock) = world();
+        let engine = start(&world).await;
+        let second = tallies("2.0.0");
+        engine.install(None, second.clone(), None).await.unwrap();
+        engine.install(None, tallies("1.0.0"), None).await.unwrap();
+        rebuild(&engine, Some(second.clone()), None).await.unwrap();
+        serves(&engine, 1).await;
+        add_to_all(&engine, 1).await;
+        assert_eq!(value(&engine, "a").await.as_deref(), Some("11"));
+        let mut views = vec![StateSpace::Host, view_of(&tallies("1.0.0"), 0), view_of(&second, 1)];
+        views.sort();
+        assert_eq!(world.ports.states.list().await.unwrap(), views);
+    });
+}

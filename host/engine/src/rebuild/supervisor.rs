@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use annals_core::error::ErrorChain;
+use annals_core::place::Position;
 use annals_core::port::state_store::StateError;
 use annals_core::time::Clock;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::compare::Pair;
@@ -192,32 +193,57 @@ impl Tasks {
         Ok(if is_met { Change::CutOver(counts) } else { Change::None })
     }
 
-    /// Waits until a candidate runs on this host and has caught up, and so has what serves, if it can.
+    /// Waits until a candidate runs on this host and is as far as what serves, and that as far as it.
     async fn caught_up(&self, task: &ViewTask) -> (Pair, Arc<Supervision>) {
         let mut rate = Rate::default();
         loop {
-            let running = self.registry.running_pair(task);
-            if let Some((old, new, supervision)) = running {
+            if let Some((old, new, supervision)) = self.registry.running_pair(task) {
                 rate.look(&new.progress.borrow(), &supervision);
-                let has_caught_up = new.progress.borrow().phase == Phase::CaughtUp;
-                let goes_on = old.progress.borrow().phase == Phase::CatchingUp;
-                if has_caught_up && !goes_on {
-                    supervision.set_events_per_second(0);
+                let mut progress = new.progress.clone();
+                let is_there = |new: &Progress| has_caught_up(new, &old.progress.borrow());
+                let reached =
+                    async { progress.wait_for(is_there).await.map(|new| new.checkpoints.clone()) };
+                let places = match timeout(LOOK_EVERY, reached).await {
+                    Ok(Ok(places)) => places,
+                    // It was stopped: the registry says what is next.
+                    Ok(Err(_)) => {
+                        sleep(LOOK_EVERY).await;
+                        continue;
+                    }
+                    // It takes a while.
+                    Err(_) => continue,
+                };
+                supervision.set_events_per_second(0);
+                let mut progress = old.progress.clone();
+                let is_there = |old: &Progress| {
+                    old.phase != Phase::CatchingUp || is_as_far(&old.checkpoints, &places)
+                };
+                let is_reached = progress.wait_for(is_there).await.is_ok();
+                if is_reached {
                     let hold_max = self.context.options.compare_hold_max;
                     return (Pair { old, new, hold_max }, supervision);
                 }
-                let mut progress = new.progress.clone();
-                let is_there = |it: &Progress| it.phase == Phase::CaughtUp && !goes_on;
-                tokio::select! {
-                    // An error means that it was stopped: the registry says what is next.
-                    Ok(_) = progress.wait_for(is_there) => {}
-                    () = sleep(LOOK_EVERY) => {}
-                }
-            } else {
-                sleep(LOOK_EVERY).await;
             }
+            sleep(LOOK_EVERY).await;
         }
     }
+}
+
+/// Whether a candidate that works here has read everything, or as much as what serves: while many
+/// events come, neither is ever at the head for long.
+fn has_caught_up(new: &Progress, old: &Progress) -> bool {
+    match new.phase {
+        Phase::CaughtUp => true,
+        Phase::CatchingUp => {
+            let is_failing = matches!(old.phase, Phase::Failing { .. });
+            !is_failing && is_as_far(&new.checkpoints, &old.checkpoints)
+        }
+        Phase::Failing { .. } | Phase::StandingBy => false,
+    }
+}
+
+fn is_as_far(here: &[Option<Position>], there: &[Option<Position>]) -> bool {
+    here.iter().zip(there).all(|(here, there)| here >= there)
 }
 
 /// Compares, and keeps the report beside the rows.

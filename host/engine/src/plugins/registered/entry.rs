@@ -246,6 +246,8 @@ impl Entry {
         let mut gone: Gone = self.previous.take().into_iter().map(|it| it.version.gone()).collect();
         let before = self.active().cloned();
         let known = self.take(event.digest);
+        // Its view goes, unless it is that which served.
+        gone.extend(known.as_ref().map(Version::gone));
         self.previous = before.map(|version| Previous { version, until: event.previous_until });
         self.put_on_top(event.digest);
         self.versions.push(Version {
