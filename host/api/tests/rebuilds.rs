@@ -68,6 +68,8 @@ async fn a_rebuild_is_shown_cut_over_and_rolled_back() {
         "events_per_second": null,
         "comparison": {
             "compared_at": NOW,
+            "old_parked_count": 0,
+            "new_parked_count": 0,
             "old_rows_count": shown["rebuild"]["comparison"]["new_rows_count"],
             "new_rows_count": shown["rebuild"]["comparison"]["new_rows_count"],
             "only_old": none,

@@ -62,8 +62,12 @@ impl CutsOver {
         }
     }
 
-    /// Whether it takes over by itself after this comparison.
+    /// Whether it takes over by itself after this comparison. A view in which more is missing than
+    /// before never does.
     pub(crate) const fn is_met_by(self, comparison: &Comparison) -> bool {
+        if comparison.new_parked_count > comparison.old_parked_count {
+            return false;
+        }
         match self {
             Self::WhenEqual => comparison.counts().is_equal(),
             Self::WhenCaughtUp => true,

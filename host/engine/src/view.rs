@@ -202,7 +202,12 @@ impl Projection {
         question: &[u8],
     ) -> Result<Reached, ViewError> {
         let checkpoints = self.reached(when.wait).await?;
-        let source = tag::Source { store_id, projection: self.plugin.inspection().digest };
+        let source = tag::Source {
+            store_id,
+            projection: self.plugin.inspection().digest,
+            build: self.view.build,
+            events_count: self.progress.borrow().events_count,
+        };
         let tag = ViewTag::new(source, &checkpoints, question);
         // Who stands by looks at the checkpoints now and then, and reads rows as they are: by its
         // checkpoints alone, a reader could be told for long that nothing changed. Who names a

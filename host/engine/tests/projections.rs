@@ -62,7 +62,8 @@ fn waits_for_a_position_or_says_how_far_it_is() {
 fn who_waits_for_a_view_goes_on_waiting_for_the_version_that_takes_its_place() {
     // Guards `wait_for` of commands: a swap does not end the wait, a removal does.
     run(async {
-        let world = World::new();
+        let mut world = World::new();
+        world.options.projection_attempts_max = NonZeroU32::MAX;
         let engine = world.start_with_tally().await;
         world.probe.projection_failures.store(u64::MAX, Ordering::Relaxed);
         engine.install(None, tallies("1.0.0"), None).await.unwrap();

@@ -206,6 +206,8 @@ fn rows_that_differ_are_told_and_the_old_view_serves_until_somebody_says_so() {
             new,
         };
         let expected = Comparison {
+            old_parked_count: 0,
+            new_parked_count: 0,
             compared_at: Timestamp::from_ms(1_000),
             old_rows_count: 5,
             new_rows_count: 4,
@@ -323,18 +325,22 @@ fn a_rebuild_on_request_waits_and_can_be_cancelled() {
 
 #[test]
 fn a_view_over_its_limit_never_takes_over() {
-    // Guards R18: a candidate that fails says so, and the old view serves and follows.
+    // Guards R18: what a candidate cannot handle is parked in it, one more than in the old view, which
+    // serves and follows; so somebody has to say what is right.
     run(async {
         let (world, _clock) = world();
         let engine = start(&world).await;
         let greedy = tallies_with("2.0.0", Quirk::Greedy);
         rebuild(&engine, Some(greedy), None).await.unwrap();
         is_in(&engine, RebuildPhase::Failing).await;
+        is_in(&engine, RebuildPhase::Differs).await;
         add_to_all(&engine, 1).await;
         sleep(Duration::from_mins(10)).await;
         assert_eq!((build(&engine).await, value(&engine, "a").await), (0, Some("11".to_owned())));
         let status = candidate(&engine).await.unwrap();
-        assert_eq!((status.phase, status.comparison), (RebuildPhase::Failing, None));
+        let comparison = status.comparison.unwrap();
+        let parked = (comparison.old_parked_count, comparison.new_parked_count);
+        assert_eq!((status.phase, parked), (RebuildPhase::Differs, (0, 3)));
     });
 }
 

@@ -276,6 +276,10 @@ pub(crate) struct ComparisonJson {
     old_rows_count: u64,
     /// How many rows the newer view had.
     new_rows_count: u64,
+    /// How many streams of the older view waited behind an event that could not be handled.
+    old_parked_count: usize,
+    /// The same of the newer view. With more than before it does not take over by itself.
+    new_parked_count: usize,
     /// Rows that only the older view had.
     only_old: DifferingJson,
     /// Rows that only the newer view had.
@@ -293,6 +297,8 @@ impl ComparisonJson {
             compared_at: Time(comparison.compared_at),
             old_rows_count: comparison.old_rows_count,
             new_rows_count: comparison.new_rows_count,
+            old_parked_count: comparison.old_parked_count,
+            new_parked_count: comparison.new_parked_count,
             only_old: DifferingJson::new(comparison.only_old),
             only_new: DifferingJson::new(comparison.only_new),
             different: DifferingJson::new(comparison.different),

@@ -60,6 +60,7 @@ pub(super) struct Comparison {
     compared_at: String,
     old_rows_count: u64,
     new_rows_count: u64,
+    new_parked_count: u64,
     only_old: Differing,
     only_new: Differing,
     different: Differing,
@@ -98,6 +99,10 @@ impl Comparison {
             "compared at {}: {old} in the old view, {new} in the new one",
             self.compared_at
         )];
+        if self.new_parked_count > 0 {
+            let streams = count(self.new_parked_count, "stream");
+            lines.push(format!("  {streams} of the new view wait behind parked events"));
+        }
         if self.differences_count() == 0 {
             lines.push("  no row differs".to_owned());
         }
@@ -152,7 +157,7 @@ mod tests {
         let row =
             |old: Value, new: Value| json!({"table": "rows", "key": "k", "old": old, "new": new});
         let mut comparison = json!({
-            "compared_at": "T", "old_rows_count": 1_234, "new_rows_count": 2, "is_exact": true,
+            "compared_at": "T", "old_rows_count": 1_234, "new_rows_count": 2, "new_parked_count": 0, "is_exact": true,
             "only_old": {"count": 1, "examples": [row(json!(1), Value::Null)]},
             "only_new": {"count": 0, "examples": []},
             "different": {"count": 2, "examples": [row(json!({"a": 1}), json!("x"))]},

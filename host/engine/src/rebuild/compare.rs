@@ -94,6 +94,8 @@ impl Pair {
             compared_at: now,
             old_rows_count,
             new_rows_count,
+            old_parked_count: self.old.progress.borrow().parked_count,
+            new_parked_count: self.new.progress.borrow().parked_count,
             only_old,
             only_new,
             different,

@@ -34,6 +34,12 @@ pub struct Comparison {
     pub old_rows_count: u64,
     /// How many rows the view that was built had.
     pub new_rows_count: u64,
+    /// How many streams of the view that serves wait behind an event that could not be handled.
+    #[serde(default)]
+    pub old_parked_count: usize,
+    /// The same of the view that was built.
+    #[serde(default)]
+    pub new_parked_count: usize,
     /// Rows that only the view that serves has.
     pub only_old: Differing,
     /// Rows that only the view that was built has.

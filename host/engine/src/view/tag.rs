@@ -21,6 +21,11 @@ pub(super) struct Source {
     pub(super) store_id: StoreId,
     /// What makes them: a version of a projection has its own view.
     pub(super) projection: Digest,
+    /// Which of its views, each built anew.
+    pub(super) build: u32,
+    /// How many events it has handled: also changes where the checkpoints do not, when parked events are
+    /// replayed.
+    pub(super) events_count: u64,
 }
 
 impl ViewTag {
@@ -28,6 +33,8 @@ impl ViewTag {
         let mut facts = Vec::with_capacity(256 + question.len());
         facts.extend(source.store_id.uuid().as_bytes());
         facts.extend(source.projection.as_bytes());
+        facts.extend(source.build.to_le_bytes());
+        facts.extend(source.events_count.to_le_bytes());
         // Each part has a fixed size but the last, so different facts are different bytes.
         facts.extend(u64::try_from(checkpoints.len()).unwrap_or(u64::MAX).to_le_bytes());
         for checkpoint in checkpoints {
@@ -66,7 +73,8 @@ mod tests {
         // Guards caches: another store, version, checkpoint or question is another tag, and the same
         // facts are the same one on every host.
         let store = |id| StoreId::new(Uuid::from_u128(id));
-        let source = Source { store_id: store(1), projection: Digest::of(b"1") };
+        let source =
+            Source { store_id: store(1), projection: Digest::of(b"1"), build: 0, events_count: 0 };
         let at = |position| Some(Position::new(position));
         let tags = [
             ViewTag::new(source, &[], b""),
@@ -78,6 +86,8 @@ mod tests {
             ViewTag::new(source, &[at(1)], b"{}"),
             ViewTag::new(Source { store_id: store(2), ..source }, &[at(1)], b""),
             ViewTag::new(Source { projection: Digest::of(b"2"), ..source }, &[at(1)], b""),
+            ViewTag::new(Source { build: 1, ..source }, &[at(1)], b""),
+            ViewTag::new(Source { events_count: 1, ..source }, &[at(1)], b""),
         ];
         assert_eq!(tags.iter().collect::<HashSet<_>>().len(), tags.len());
         assert_eq!(ViewTag::new(source, &[at(1)], b""), tags[3]);

@@ -1,5 +1,6 @@
 //! Rebuilds over restarts, and on several hosts.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -131,7 +132,8 @@ fn two_hosts_build_cut_over_and_roll_back_together() {
 fn a_failing_store_does_not_end_a_rebuild() {
     // Guards bad days: the candidate fails for a while, and goes on by itself.
     run(async {
-        let (world, _clock) = world();
+        let (mut world, _clock) = world();
+        world.options.projection_attempts_max = NonZeroU32::MAX;
         let engine = start(&world).await;
         world.probe.projection_failures.store(8, Ordering::Relaxed);
         rebuild(&engine, None, None).await.unwrap();

@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Runner;
-use crate::projection::chain;
 use crate::projection::checkpoint::Checkpoint;
 use crate::projection::fence::Fence;
 use crate::projection::parked::{Parked, ParkedEvent, Unpark};
 use crate::projection::projector::Fault;
+use crate::projection::{Phase, chain};
 
 impl Runner {
     /// Reads what waits and what operators want, as it is stored.
@@ -112,6 +112,7 @@ impl Runner {
         self.feeds.has_saved(index, checkpoint);
         self.feeds.goes_on_after(index, read_up_to);
         self.parked.keep(rest);
+        self.set_phase(Phase::CatchingUp);
         self.unpark_size.grow(filled.taken, writes_count, writes_max);
         Ok(())
     }
@@ -136,6 +137,7 @@ impl Runner {
         self.commit(StateCommit { conditions, writes }, fence).await?;
         self.feeds.has_saved(index, checkpoint);
         self.parked.end(&parked.stream);
+        self.set_phase(Phase::CatchingUp);
         let projection = &self.projector.description.name;
         let ParkedEvent { stream, revision, .. } = parked;
         match parked.asked {
