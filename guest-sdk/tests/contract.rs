@@ -276,6 +276,40 @@ impl Queries for Items {
 
 type ItemsComponent = QueryableComponent<Items, Shop>;
 
+/// The same, of what happened lately.
+struct LatestItems;
+
+impl Projection for LatestItems {
+    const NAME: &'static str = "latest-items";
+    const TABLES: &'static [&'static str] = Items::TABLES;
+    const BEGINS_LATER: bool = true;
+    type Event = Event;
+
+    fn project(event: Event, meta: &EventMeta<'_>, view: &mut Writes) -> Result<(), Failure> {
+        Items::project(event, meta, view)
+    }
+}
+
+impl Queries for LatestItems {
+    type Query = Query;
+
+    fn answer(query: Query, ctx: &QueryContext, view: &View) -> Result<Value, QueryError> {
+        Items::answer(query, ctx, view)
+    }
+}
+
+#[test]
+fn a_projection_says_whether_its_view_may_begin_later() {
+    // Guards rebuilds from a place: only a projection that declares it is begun after the first event.
+    let keys = |description: Description| {
+        let extensions = description.extensions.into_iter();
+        extensions.filter(|(key, _)| key == "begins_later").collect::<Vec<_>>()
+    };
+    let latest = keys(<QueryableComponent<LatestItems, Shop> as Exported>::describe());
+    assert_eq!(latest, [("begins_later".to_owned(), b"true".to_vec())]);
+    assert_eq!(keys(<ItemsComponent as Exported>::describe()), []);
+}
+
 /// A batch of an `item-added` and then of `second`.
 fn batch(stream_id: &str, second: (u32, &str)) -> types::EventBatch {
     let first = r#"{"item":{"name":"lyre"}}"#;

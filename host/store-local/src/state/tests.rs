@@ -72,7 +72,11 @@ fn people_can_ask_views_in_plain_sql() {
     put(&*store, "rows", "a1", b"\xff");
     put(&*store, "Balances", "a3", b"{}");
     let name = format!("state/views/account-balances@{}.sqlite", Digest::of(b"1"));
-    assert_eq!(stores.path(&view()), folder.path().join(name));
+    assert_eq!(stores.path(&view()), folder.path().join(&name));
+    let StateSpace::View { projection, digest, .. } = view() else { panic!("a view") };
+    let rebuilt = StateSpace::View { projection, digest, build: 12 };
+    let rebuilt_name = name.replace(".sqlite", "-12.sqlite");
+    assert_eq!(stores.path(&rebuilt), folder.path().join(rebuilt_name));
     let connection = Connection::open(stores.path(&view())).unwrap();
     let sum: i64 = connection
         .query_row("SELECT sum(value->>'balance_cents') FROM balances", [], |row| row.get(0))
