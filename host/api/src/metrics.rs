@@ -171,8 +171,19 @@ fn lags(page: &mut Page, figures: &Figures) {
         "Events after the checkpoints of projections.",
     );
     for plugin in &figures.plugins {
-        if let Some(lag) = plugin.lag_events {
-            page.sample(&[("plugin", plugin.name.as_str())], lag);
+        if let Some(lag) = plugin.lag {
+            page.sample(&[("plugin", plugin.name.as_str())], lag.events_count);
+        }
+    }
+    page.family(
+        "annals_projection_lag_seconds",
+        Kind::Gauge,
+        "Age of the oldest event after the checkpoints of projections.",
+    );
+    for plugin in &figures.plugins {
+        if let Some(lag) = plugin.lag {
+            let age_ns = lag.age_ms.saturating_mul(1_000_000);
+            page.seconds(&[("plugin", plugin.name.as_str())], age_ns);
         }
     }
     page.family(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use annals_core::id::Digest;
 use annals_core::name::PluginName;
 use annals_core::place::{Partition, Position};
+use annals_engine::figures::Lag;
 use annals_engine::plugins::PluginStatus;
 use annals_engine::projection::{Phase, Progress};
 use annals_engine::rebuild::ProjectionViews;
@@ -48,7 +49,8 @@ pub(crate) async fn list(
         let Some(views) = api.engine.projection_views(&plugin.description.name).await else {
             continue;
         };
-        projections.extend(ProjectionJson::new(plugin, views, &heads));
+        let lag = lag(&api, plugin).await?;
+        projections.extend(ProjectionJson::new(plugin, views, (&heads, lag)));
     }
     json_response(&ProjectionsJson { projections })
 }
@@ -79,10 +81,14 @@ async fn answer(api: &Api, name: &PluginName) -> Result<Response, Problem> {
     let heads = heads(api).await?;
     let views = api.engine.projection_views(name).await;
     let plugin = api.engine.plugin(name);
+    let lag = match &plugin {
+        Some(plugin) => lag(api, plugin).await?,
+        None => Lag::default(),
+    };
     let projection = plugin
         .as_ref()
         .zip(views)
-        .and_then(|(plugin, views)| ProjectionJson::new(plugin, views, &heads));
+        .and_then(|(plugin, views)| ProjectionJson::new(plugin, views, (&heads, lag)));
     let Some(projection) = projection else {
         let known = api.engine.plugins();
         let known = known.iter().filter(|plugin| plugin.progress.is_some());
@@ -94,6 +100,14 @@ async fn answer(api: &Api, name: &PluginName) -> Result<Response, Problem> {
         .with("known", known.as_slice()));
     };
     json_response(&projection)
+}
+
+/// How far a plugin's view is behind; nothing is of a plugin that is no projection.
+async fn lag(api: &Api, plugin: &PluginStatus) -> Result<Lag, Problem> {
+    match &plugin.progress {
+        Some(progress) => Ok(api.engine.lag(progress).await?),
+        None => Ok(Lag::default()),
+    }
 }
 
 /// The heads of all partitions, in their order.
@@ -131,6 +145,10 @@ pub(crate) struct ProjectionJson<'a> {
     partitions: Vec<PartitionJson>,
     /// How many events of all partitions it has handled since the first.
     events_count: u64,
+    /// How many events are after its checkpoints, of interest to it or not.
+    lag_events: u64,
+    /// Age of the oldest of them, in milliseconds; 0 when there is none.
+    lag_ms: u64,
     /// `catching-up`, `caught-up`, `failing`, or `standing-by` while another host works on the view.
     phase: &'static str,
     /// How often it failed in a row.
@@ -167,7 +185,7 @@ impl<'a> ProjectionJson<'a> {
     fn new(
         status: &'a PluginStatus,
         views: ProjectionViews,
-        heads: &[Option<Position>],
+        (heads, lag): (&[Option<Position>], Lag),
     ) -> Option<Self> {
         let Progress { checkpoints, events_count, parked_count, phase } =
             status.progress.as_ref()?;
@@ -184,6 +202,8 @@ impl<'a> ProjectionJson<'a> {
             tables: status.description.tables.iter().map(|table| table.as_str()).collect(),
             partitions: partitions(checkpoints, heads),
             events_count: *events_count,
+            lag_events: lag.events_count,
+            lag_ms: lag.age_ms,
             phase,
             attempts,
             cause,

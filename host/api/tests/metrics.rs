@@ -35,6 +35,7 @@ async fn figures_of_the_host_are_written_for_prometheus() {
             "annals_plugin_entities gauge",
             "annals_plugin_quarantined_streams gauge",
             "annals_projection_lag_events gauge",
+            "annals_projection_lag_seconds gauge",
             "annals_projection_parked_streams gauge",
         ]
     );

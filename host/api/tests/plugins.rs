@@ -130,6 +130,8 @@ async fn shows_how_far_projections_are() {
             "tables": ["balances", "traces"],
             "partitions": [{"partition": 0, "checkpoint": position, "head": position}],
             "events_count": 1,
+            "lag_events": 0,
+            "lag_ms": 0,
         "parked_count": 0,
             "rebuild": null,
             "previous": null,

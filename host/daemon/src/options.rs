@@ -34,6 +34,7 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         batch_events_max: projections.batch_events_max.get(),
         batch_bytes_max: projections.batch_bytes_max.get(),
         batch_writes_max: projections.batch_writes_max.get(),
+        batch_wait: projections.batch_wait,
         projection_retry_wait: projections.retry_wait,
         projection_retry_wait_max: projections.retry_wait_max,
         projection_attempts_max: projections.attempts_max,

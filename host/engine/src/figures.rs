@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use annals_core::name::PluginName;
 use annals_core::place::{Partition, Position};
 use annals_core::port::EventStore;
-use annals_core::port::event_store::ReadError;
+use annals_core::port::event_store::{FeedFilter, ReadError};
 use annals_core::usage::PluginUsage;
 
 use crate::command::{CommandError, CommandOutcome, Verdict};
@@ -52,10 +52,19 @@ pub struct PluginFigures {
     pub usage: PluginUsage,
     /// How many of its streams are refused now.
     pub quarantined_count: usize,
-    /// Projection: how many events are after its checkpoints, when the store tells.
-    pub lag_events: Option<u64>,
+    /// Projection: how far it is behind, when the store tells.
+    pub lag: Option<Lag>,
     /// Projection: how many streams wait behind a parked event.
     pub parked_count: Option<usize>,
+}
+
+/// How far a projection is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lag {
+    /// How many events are after its checkpoints.
+    pub events_count: u64,
+    /// The age of the oldest of them, in milliseconds; 0 when there is none.
+    pub age_ms: u64,
 }
 
 /// Counts how commands end.
@@ -102,15 +111,21 @@ impl CommandCounts {
 impl Engine {
     /// What this host does and has done since it was started.
     pub async fn figures(&self) -> Figures {
-        // Nobody knows how far behind projections are while the store does not answer.
-        let heads = heads(&**self.store()).await.ok();
-        let plugin = |status: crate::plugins::PluginStatus| PluginFigures {
-            name: status.description.name.clone(),
-            usage: status.usage,
-            parked_count: status.progress.as_ref().map(|progress| progress.parked_count),
-            quarantined_count: status.quarantined.count,
-            lag_events: status.progress.zip(heads.as_ref()).map(|(at, heads)| lag(heads, &at)),
-        };
+        let mut plugins = Vec::new();
+        for status in self.plugins() {
+            let lag = match &status.progress {
+                // Nobody knows how far behind it is while the store does not answer.
+                Some(progress) => self.lag(progress).await.ok(),
+                None => None,
+            };
+            plugins.push(PluginFigures {
+                name: status.description.name.clone(),
+                usage: status.usage,
+                parked_count: status.progress.as_ref().map(|progress| progress.parked_count),
+                quarantined_count: status.quarantined.count,
+                lag,
+            });
+        }
         let relays = self.relay_progress();
         let relay_lag = relays
             .iter()
@@ -118,10 +133,35 @@ impl Engine {
         Figures {
             commands_in_flight: self.commands_in_flight(),
             commands: self.command_counts().figures(),
-            plugins: self.plugins().into_iter().map(plugin).collect(),
+            plugins,
             subscriptions: self.subscriptions().list().await.unwrap_or_default(),
             relay_lag_events: (!relays.is_empty()).then_some(relay_lag),
         }
+    }
+}
+
+impl Engine {
+    /// How far a projection is behind.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn lag(&self, progress: &Progress) -> Result<Lag, ReadError> {
+        let store = &**self.store();
+        let (mut events_count, mut oldest) = (0_u64, None);
+        let heads = heads(store).await?;
+        let places = (0..).map(Partition).zip(heads.iter().zip(&progress.checkpoints));
+        for (partition, (head, checkpoint)) in places {
+            let behind = events_after(*checkpoint, *head);
+            if behind == 0 {
+                continue;
+            }
+            events_count = events_count.saturating_add(behind);
+            let next = store.read_feed(partition, *checkpoint, &FeedFilter::default(), 1).await?;
+            let recorded_at = next.events.first().map(|event| event.recorded_at);
+            oldest = oldest.into_iter().chain(recorded_at).min();
+        }
+        let age_ms = oldest.map_or(0, |oldest| self.clock().now().ms_since(oldest));
+        Ok(Lag { events_count, age_ms })
     }
 }
 
@@ -133,12 +173,9 @@ async fn heads(store: &dyn EventStore) -> Result<Vec<Option<Position>>, ReadErro
     Ok(heads)
 }
 
-/// How many events are after the checkpoints of a projection. Positions have no hole, so the
-/// difference of two counts the events between.
-fn lag(heads: &[Option<Position>], progress: &Progress) -> u64 {
+/// How many events are after a checkpoint. Positions have no hole, so the difference of two counts the
+/// events between.
+fn events_after(checkpoint: Option<Position>, head: Option<Position>) -> u64 {
     let events_count = |place: Option<Position>| place.map_or(0, |it| it.get().saturating_add(1));
-    heads.iter().zip(&progress.checkpoints).fold(0, |lag, (head, checkpoint)| {
-        let behind = events_count(*head).saturating_sub(events_count(*checkpoint));
-        lag.saturating_add(behind)
-    })
+    events_count(head).saturating_sub(events_count(checkpoint))
 }

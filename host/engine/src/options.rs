@@ -53,6 +53,8 @@ pub struct EngineOptions {
     pub batch_bytes_max: usize,
     /// Most writes a projection may answer a batch with.
     pub batch_writes_max: usize,
+    /// How long a projection waits for more events when there are fewer than a batch may have.
+    pub batch_wait: Duration,
     /// First wait after a projection failed; doubles up to `projection_retry_wait_max`.
     pub projection_retry_wait: Duration,
     /// Longest wait after a projection failed.
@@ -149,6 +151,7 @@ impl Default for EngineOptions {
             batch_events_max: annals_core::limits::READ_EVENTS_MAX,
             batch_bytes_max: 4 << 20,
             batch_writes_max: 10_000,
+            batch_wait: Duration::ZERO,
             projection_retry_wait: Duration::from_millis(100),
             projection_retry_wait_max: Duration::from_secs(30),
             projection_attempts_max: NonZeroU32::MIN.saturating_add(4),

@@ -13,7 +13,7 @@ use annals_engine::view::{RowRange, ViewError};
 use bytes::Bytes;
 
 use crate::support::guest::tallies;
-use crate::support::{World, add, name, reaching, row, run, table};
+use crate::support::{ManualClock, World, add, name, reaching, row, run, table};
 
 #[test]
 fn catches_up_with_history_and_then_follows() {
@@ -197,5 +197,58 @@ fn a_checkpoint_of_another_store_is_refused() {
         let view = spaces.iter().find(|s| matches!(s, StateSpace::View { .. })).unwrap();
         let view = world.ports.states.open(view).await.unwrap();
         assert_eq!(view.scan("rows", KeyRange::default(), 9).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_projection_that_waits_for_more_events_commits_less_often() {
+    // Guards `batch_wait`: events that come within it are one batch; without it each is one; a view is
+    // late by no more than that.
+    for (wait_ms, batches_count) in [(0, 5), (200, 1)] {
+        run(async move {
+            let mut world = World::new();
+            world.options.batch_wait = Duration::from_millis(wait_ms);
+            let engine = world.start_with_tally().await;
+            engine.install(None, tallies("1.0.0"), None).await.unwrap();
+            let mut last = None;
+            for _ in 0..5 {
+                last = Some(add(&engine, "a", 1).await.unwrap());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let start = tokio::time::Instant::now();
+            let reached = reaching(&last.unwrap());
+            assert_eq!(row(&engine, "rows:tally/a", reached).await.as_deref(), Some("5"));
+            assert!(start.elapsed() <= Duration::from_millis(wait_ms), "{:?}", start.elapsed());
+            assert_eq!(world.probe.batches.lock().unwrap().len(), batches_count);
+        });
+    }
+}
+
+#[test]
+fn a_view_that_is_behind_says_by_how_many_events_and_how_long() {
+    // Guards the lag that operators watch: events after the checkpoint, and the age of the oldest.
+    run(async {
+        let clock = Arc::new(ManualClock::default());
+        let mut world = World::new();
+        world.ports.clock = Arc::clone(&clock) as _;
+        world.options.projection_attempts_max = NonZeroU32::MAX;
+        clock.set(10_000);
+        let engine = world.start_with_tally().await;
+        engine.install(None, tallies("1.0.0"), None).await.unwrap();
+        let lag = async || {
+            let progress = engine.plugin(&name("tallies")).unwrap().progress.unwrap();
+            let lag = engine.lag(&progress).await.unwrap();
+            (lag.events_count, lag.age_ms)
+        };
+        let added = add(&engine, "a", 1).await.unwrap();
+        row(&engine, "rows:tally/a", reaching(&added)).await;
+        clock.set(50_000);
+        assert_eq!(lag().await, (0, 0));
+        world.probe.projection_failures.store(u64::MAX, Ordering::Relaxed);
+        add(&engine, "a", 2).await.unwrap();
+        clock.set(50_700);
+        add(&engine, "b", 3).await.unwrap();
+        clock.set(51_000);
+        assert_eq!(lag().await, (2, 1_000));
     });
 }

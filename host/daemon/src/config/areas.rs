@@ -219,6 +219,9 @@ area! {
         batch_bytes_max: ByteCount = size(engine().batch_bytes_max);
         /// Most writes a projection may answer a batch with.
         batch_writes_max: NonZeroUsize = count(engine().batch_writes_max);
+        /// How long a projection waits for more events when there are fewer than a batch may have. That is
+        /// fewer and larger commits, and views that are later by as much.
+        batch_wait: Duration = engine().batch_wait;
         /// First wait after a projection failed. It doubles up to `retry_wait_max`.
         retry_wait: Duration = engine().projection_retry_wait;
         /// Longest wait after a projection failed.

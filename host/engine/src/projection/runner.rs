@@ -71,6 +71,8 @@ pub(crate) struct Runner {
     size: BatchSize,
     /// How many events the last batch had.
     taken: usize,
+    /// Whether it waited for the next batch to have more events.
+    has_gathered: bool,
     /// How often events were delivered; `None`: not known since the view was taken.
     attempts: Option<Attempts>,
     parked: Parked,
@@ -108,6 +110,8 @@ enum Next {
     Again,
     /// Wait for news.
     Wait,
+    /// Wait a little for more events, so that a batch has more of them.
+    Gather,
 }
 
 impl Runner {
@@ -132,6 +136,7 @@ impl Runner {
             size: BatchSize::new(options.batch_events_max, rows_max),
             unpark_size: BatchSize::new(options.batch_events_max, rows_max),
             taken: 0,
+            has_gathered: false,
             attempts: None,
             parked: Parked::default(),
             asked: parts.asked,
@@ -160,6 +165,7 @@ impl Runner {
                     attempts = 0;
                     None
                 }
+                Ok(Next::Gather) => Some(self.ports.options.batch_wait),
                 Err(fault) => {
                     attempts = attempts.saturating_add(1);
                     Some(self.failed(&fault, attempts))
@@ -386,6 +392,13 @@ impl Runner {
         let mut page = self.feeds.read(index, &self.filter, limit).await?;
         self.hold.cut(index, &mut page);
         let wanted = self.parked.without(&page.events);
+        let is_small = page.is_at_head && wanted.len() < limit && !wanted.is_empty();
+        let gathers = is_small && !self.ports.options.batch_wait.is_zero();
+        if gathers && matches!(turn, Turn::Free) && !std::mem::replace(&mut self.has_gathered, true)
+        {
+            return Ok(Next::Gather);
+        }
+        self.has_gathered = false;
         let mut events = &*wanted;
         while !events.is_empty() && !*self.stopped.borrow() {
             match self.deliver(index, events, fence).await? {
