@@ -18,7 +18,7 @@ use crate::answer::json_bytes;
 use crate::event::{EventJson, Events};
 use crate::json;
 use crate::openapi::ProblemDocument;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::request::headers;
 use crate::request::query::Query;
 use crate::stream::PAGE_EVENTS;
@@ -51,7 +51,7 @@ pub(crate) async fn read(
     request: Request,
 ) -> Result<Response, Problem> {
     if headers::wants_event_stream(request.headers()) {
-        return sse::follow(api, &request);
+        return sse::follow(api, request).await;
     }
     let known =
         ["partition", "after", "category", "type", "stream_prefix", "upcast", "limit", "wait_ms"];
@@ -62,6 +62,7 @@ pub(crate) async fn read(
     let filter = query.feed_filter()?;
     let is_upcast = query.flag("upcast")?;
     let wait = query.wait(Duration::ZERO, api.options.wait_max)?;
+    not_ahead(&api, partition, after).await?;
     let page = page(&api, (partition, after), &filter, limit, wait).await?;
     let upcast = match is_upcast {
         true => Some(api.engine.upcast(page.events.clone()).await?),
@@ -72,6 +73,34 @@ pub(crate) async fn read(
     let (read_up_to, is_at_head) = (page.read_up_to, page.is_at_head);
     json::write(&mut body, &FeedPageJson { partition, events, read_up_to, is_at_head })?;
     Ok(json_bytes(body))
+}
+
+/// Refuses a position that no event has yet: whoever waits there would miss the events up to it.
+async fn not_ahead(
+    api: &Api,
+    partition: Partition,
+    after: Option<Position>,
+) -> Result<(), Problem> {
+    let Some(after) = after else { return Ok(()) };
+    let head = api.engine.store().head(partition).await?;
+    if Some(after) <= head {
+        return Ok(());
+    }
+    let newest = match head {
+        Some(head) => format!("whose newest event is at {head}"),
+        None => "which has no event there".to_owned(),
+    };
+    Err(Problem::new(
+        Code::PositionAhead,
+        format!(
+            "Position {after} of partition {partition} is ahead of the store, {newest}. It may be \
+             another store, or one restored from a backup: forget what was made of events that are \
+             gone, and begin again from a position that is there."
+        ),
+    )
+    .with("partition", Some(u64::from(partition.0)))
+    .with("position", Some(after.get()))
+    .with("head", head.map(Position::get)))
 }
 
 /// A page with at least one event, or what there was after waiting for one.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use annals_core::name::{PluginName, QueryName, TableName};
 use annals_core::place::{Partition, Position};
 use annals_core::port::state_store::Row;
-use annals_engine::view::{ReadWhen, RowRange, ViewError, ViewTag};
+use annals_engine::view::{ReadWhen, RowRange, ViewError, ViewTag, WaitFor};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -63,7 +63,8 @@ pub(crate) async fn row(
     let key = path::segment_bytes(uri, 4);
     let known = etag::known(request.headers());
     let when = ReadWhen { wait, unless: &known };
-    let answer = match api.engine.view_row(&projection, &table, &key, when).await {
+    let reading = api.engine.view_row(&projection, &table, &key, when);
+    let answer = match until_stop(&api, wait, reading).await {
         Ok(answer) => answer,
         Err(error) => return unread(error, partition),
     };
@@ -125,7 +126,8 @@ pub(crate) async fn rows(
     let range = RowRange { prefix, after: after.as_deref(), limit };
     let known = etag::known(request.headers());
     let when = ReadWhen { wait, unless: &known };
-    let answer = match api.engine.view_rows(&projection, &table, range, when).await {
+    let reading = api.engine.view_rows(&projection, &table, range, when);
+    let answer = match until_stop(&api, wait, reading).await {
         Ok(answer) => answer,
         Err(error) => return unread(error, partition),
     };
@@ -174,11 +176,24 @@ pub(crate) async fn query(
     let known = etag::known(&parts.headers);
     let when = ReadWhen { wait, unless: &known };
     let asked = api.engine.view_query(&projection, &question, whole.bytes.clone(), when);
-    let answer = match asked.await {
+    let answer = match until_stop(&api, wait, asked).await {
         Ok(answer) => answer,
         Err(error) => return unread(error, partition),
     };
     Ok(of_view(json_bytes(answer.value), partition, answer.tag, &answer.checkpoints))
+}
+
+/// What a view answers; one that is waited for is not when the host stops.
+async fn until_stop<T>(
+    api: &Api,
+    wait: Option<WaitFor>,
+    reading: impl Future<Output = Result<T, ViewError>>,
+) -> Result<T, ViewError> {
+    tokio::select! {
+        biased;
+        answer = reading => answer,
+        () = api.lifecycle.stopped(), if wait.is_some() => Err(ViewError::Stopping),
+    }
 }
 
 fn partitions_count(api: &Api) -> u32 {

@@ -106,3 +106,25 @@ async fn bad_filters_and_waits_are_refused() {
     host.store.break_with(Fault::Unavailable);
     host.get("/v1/events").await.assert_code(503, "unavailable");
 }
+
+#[tokio::test]
+async fn a_position_that_no_event_has_is_refused() {
+    // Guards restored stores: a client that waited there would miss the events up to it, silently.
+    let host = Host::start().await;
+    let head = host.open_account("a1", 10).await;
+    let uri = format!("/v1/events?after={head}");
+    assert_eq!(host.get(&uri).await.status.as_u16(), 200);
+    let ahead = head + 1;
+    host.get(&format!("/v1/events?after={ahead}")).await.assert_problem(
+        409,
+        &json!({
+            "code": "position-ahead",
+            "detail": format!("Position {ahead} of partition 0 is ahead of the store, whose newest \
+                event is at {head}. It may be another store, or one restored from a backup: forget \
+                what was made of events that are gone, and begin again from a position that is there."),
+            "partition": 0,
+            "position": ahead,
+            "head": head,
+        }),
+    );
+}

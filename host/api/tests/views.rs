@@ -162,3 +162,17 @@ async fn what_is_not_there_is_named() {
     // A path that also is the one of a question.
     host.get("/v1/views/account-balances/queries/a1").await.assert_code(404, "unknown-table");
 }
+
+#[tokio::test]
+async fn a_wait_for_a_position_ends_when_the_host_stops() {
+    // Guards stopping: whoever waits for a view is answered, and does not hold the daemon up.
+    let (host, position) = host_with_accounts().await;
+    let uri =
+        format!("/v1/views/account-balances/balances/a1?position={}&wait_ms=50000", position + 1);
+    let stop = async {
+        tokio::task::yield_now().await;
+        host.lifecycle.stop();
+    };
+    let (row, ()) = tokio::join!(host.get(&uri), stop);
+    row.assert_code(503, "stopping");
+}

@@ -14,9 +14,18 @@ const ids = () => [...lists.keys()].sort();
 
 /** The list that is shown: the one of the address, or the first. */
 const current = () => {
-  const wanted = decodeURIComponent(location.hash.slice(1));
+  const wanted = named();
   return lists.has(wanted) ? wanted : ids()[0];
 };
+
+/** What the address names, which anybody may have written. */
+function named() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
+}
 
 // Reading.
 
@@ -109,12 +118,14 @@ function renderLists(shown, open) {
 function renderItems(shown, items) {
   const ul = $("items");
   const isOther = ul.dataset.list !== shown;
+  // What was typed was meant for the other list.
+  if (isOther) $("new-item").elements.description.value = "";
   if (isOther) ul.replaceChildren();
   ul.dataset.list = shown;
   const there = new Map([...ul.children].map((entry) => [entry.dataset.id, entry]));
   items.forEach((item, index) => {
     const id = String(item.id);
-    const entry = there.get(id) ?? newEntry(item.id, !isOther);
+    const entry = there.get(id) ?? newEntry(shown, item.id, !isOther);
     there.delete(id);
     const [checked, description] = entry.children;
     entry.classList.toggle("completed", item.completed);
@@ -128,13 +139,14 @@ function renderItems(shown, items) {
   there.forEach((entry) => entry.remove());
 }
 
-function newEntry(id, isNew) {
+/** An entry of `list`: a field that is left because another list is shown still writes to its own. */
+function newEntry(list, id, isNew) {
   const entry = $("item").content.firstElementChild.cloneNode(true);
   entry.dataset.id = id;
   entry.classList.toggle("new", isNew);
   const [checked, description, remove] = entry.children;
-  checked.onchange = () => send(current(), "check-item", { id, checked: checked.checked });
-  description.onchange = () => send(current(), "set-item", { id, description: description.value });
+  checked.onchange = () => send(list, "check-item", { id, checked: checked.checked });
+  description.onchange = () => send(list, "set-item", { id, description: description.value });
   description.onkeydown = ({ key }) => {
     if (key === "Escape") description.value = description.title;
     if (key === "Escape" || key === "Enter") description.blur();
@@ -142,7 +154,7 @@ function newEntry(id, isNew) {
   // A field keeps what is typed while others write; left without a change, it shows what is so. Not
   // at once: it may be left because it is being removed.
   description.onblur = () => setTimeout(render);
-  remove.onclick = () => send(current(), "remove-item", { id });
+  remove.onclick = () => send(list, "remove-item", { id });
   return entry;
 }
 

@@ -166,5 +166,6 @@ fn is_refusal(error: &CommandError) -> bool {
             | CommandError::ClaimHeld { .. }
             | CommandError::Contended { .. }
             | CommandError::Plugin(_)
+            | CommandError::Quarantined(_)
     )
 }

@@ -52,11 +52,12 @@ const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const KNOWN: [&str; 6] = ["partition", "after", "category", "type", "stream_prefix", "upcast"];
 
 /// Answers with an event stream.
-pub(super) fn follow(api: Arc<Api>, request: &Request) -> Result<Response, Problem> {
+pub(super) async fn follow(api: Arc<Api>, request: Request) -> Result<Response, Problem> {
     let query = Query::parse(request.uri(), &KNOWN)?;
     let partition = query.partition(api.engine.store().capabilities().partitions_count)?;
     let after = query.number("after")?.map(Position::new);
     let after = headers::last_event_id(request.headers())?.or(after);
+    super::not_ahead(&api, partition, after).await?;
     let filter = query.feed_filter()?;
     let permit = Arc::clone(&api.event_streams).try_acquire_owned().map_err(|_| {
         let streams_max = api.options.event_streams_max;

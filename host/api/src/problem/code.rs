@@ -104,6 +104,8 @@ codes! {
     BodyTooSlow = "body-too-slow" REQUEST_TIMEOUT,
     /// The stream is not where the writer believes.
     WrongExpectedRevision = "wrong-expected-revision" CONFLICT,
+    /// No event of the feed has that position yet.
+    PositionAhead = "position-ahead" CONFLICT,
     /// Other hosts kept writing the stream first.
     Contended = "contended" CONFLICT,
     /// Another stream holds the name.

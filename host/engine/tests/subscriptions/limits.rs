@@ -10,7 +10,6 @@ use annals_engine::subscription::{
     Creation, LeaseRequest, Release, Settings, Settled, Settlement, SubscriptionError,
     SubscriptionLimits,
 };
-
 use annals_store_memory::faulty::FaultyStateStores;
 
 use super::bench::{Bench, SECOND, id, in_short, mail, member, park, retry};
