@@ -93,7 +93,8 @@ impl Scene<'_> {
             for frame in backtrace.frames().iter().take(BACKTRACE_FRAMES_MAX) {
                 text.push_str(separator);
                 match frame.func_name() {
-                    Some(name) => text.push_str(name),
+                    // As people write it, without the hash behind it.
+                    Some(name) => text.push_str(&format!("{:#}", rustc_demangle::demangle(name))),
                     None => text.push_str(&format!("function {}", frame.func_index())),
                 }
                 separator = " < ";

@@ -110,6 +110,13 @@ impl Component {
     }
 }
 
+impl Facts<'_> {
+    /// Its content.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
 /// What a component is.
 #[derive(Debug, Serialize)]
 pub(crate) struct Facts<'a> {

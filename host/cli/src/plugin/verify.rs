@@ -124,9 +124,16 @@ pub(super) fn before_install(
             .note(format_args!("the {kind} `{name}` decides nothing: there is nothing to verify"));
         return Ok(());
     }
-    if !is_active(server, name)? {
-        output.note(format_args!("`{name}` has no active version: there is nothing to verify"));
-        return Ok(());
+    match active_digest(server, name)? {
+        None => {
+            output.note(format_args!("`{name}` has no active version: there is nothing to verify"));
+            return Ok(());
+        }
+        Some(active) if active == component.facts().digest() => {
+            output.note(format_args!("it is active already: there is nothing to verify"));
+            return Ok(());
+        }
+        Some(_) => {}
     }
     let verdict = parse(&verify(server, component, args.sample, output)?)?;
     verdict.lines().into_iter().for_each(|line| output.note(line));
@@ -137,14 +144,22 @@ pub(super) fn before_install(
     }
 }
 
-/// Whether the daemon has a version of a plugin.
-fn is_active(server: &ServerArgs, name: &str) -> Result<bool, Failure> {
+/// The content of the version of a plugin that is active, as its digest.
+fn active_digest(server: &ServerArgs, name: &str) -> Result<Option<String>, Failure> {
+    #[derive(Deserialize)]
+    struct Active {
+        digest: String,
+    }
     let call = Call::get(ApiPath::new("/v1/plugins").join(name));
     let (status, body) =
         tasks::run_here(async { Client::connect(server).await?.exchange(call).await })?;
     match status {
-        StatusCode::NOT_FOUND => Ok(false),
-        status if status.is_success() => Ok(true),
+        StatusCode::NOT_FOUND => Ok(None),
+        status if status.is_success() => {
+            let active: Active = serde_json::from_slice(&body)
+                .map_err(|error| Failure::ours(format!("the answer does not fit: {error}")))?;
+            Ok(Some(active.digest))
+        }
         status => Err(problem::failure(status, &body)),
     }
 }

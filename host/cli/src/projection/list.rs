@@ -12,8 +12,8 @@ use crate::text;
 /// List the projections of a running daemon, and how far they are
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Columns: name, version, what it does, events handled, how much of the feed, and what is beside the view
-that serves.
+Columns: name, version, what it does, events handled, how much of the feed, streams that wait behind an
+event it could not handle, and what is beside the view that serves.
 
 Examples:
   annals projection list
@@ -48,9 +48,13 @@ fn row(projection: Projection) -> Vec<String> {
         (None, Some(previous)) => format!("rollback until {}", previous.until),
         (None, None) => String::new(),
     };
+    let parked = match projection.parked_count {
+        0 => String::new(),
+        streams_count => format!("{} parked", text::count(streams_count, "stream")),
+    };
     let (done, total) = done_of_total(&projection.partitions);
     let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
     let events = text::count(projection.events_count, "event");
     let Projection { name, version, phase, .. } = projection;
-    vec![name, version, phase, events, format!("{percent} %"), beside]
+    vec![name, version, phase, events, format!("{percent} %"), parked, beside]
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::sleep;
 
-use super::status::{Projection, Rebuild, done_of_total};
+use super::status::{Comparison, Projection, Rebuild, done_of_total};
 use crate::args::ServerArgs;
 use crate::client::{Answer, ApiPath, Call, Client};
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ use crate::output::Output;
 use crate::plugin::component_of;
 use crate::store::progress::{Reporter, bar};
 use crate::tasks;
-use crate::text::thousands;
+use crate::text::{self, thousands};
 
 /// Build the view of a projection anew, beside the one that serves
 #[derive(Debug, clap::Args)]
@@ -164,12 +164,20 @@ impl Ended {
             output.line(self.answer.text())?;
         }
         let name = &args.name;
+        let comparison = projection.rebuild.as_ref().and_then(|it| it.comparison.as_ref());
+        let parked_count = comparison.map_or(0, Comparison::parked_count);
         let differ = || {
-            Failure::yours(format!("rows of the two views of `{name}` differ, the old one serves"))
-                .with_hint(format!(
-                    "let the new one serve with `annals projection cut-over {name}`, or delete it \
+            let text = match parked_count {
+                0 => format!("rows of the two views of `{name}` differ, the old one serves"),
+                count => format!(
+                    "{} of the new view of `{name}` cannot be handled and wait, the old one serves",
+                    text::count(count, "stream")
+                ),
+            };
+            Failure::yours(text).with_hint(format!(
+                "let the new one serve with `annals projection cut-over {name}`, or delete it \
                      with `annals projection cancel {name}`"
-                ))
+            ))
         };
         if output.is_json() {
             return if phase == Some("differs") { Err(differ()) } else { Ok(()) };

@@ -16,6 +16,7 @@ pub(super) struct Projection {
     pub(super) build: u32,
     pub(super) phase: String,
     pub(super) events_count: u64,
+    pub(super) parked_count: u64,
     pub(super) partitions: Vec<Partition>,
     pub(super) rebuild: Option<Rebuild>,
     pub(super) previous: Option<Previous>,
@@ -82,6 +83,11 @@ struct Row {
 }
 
 impl Comparison {
+    /// How many streams of the new view wait behind an event that could not be handled.
+    pub(super) fn parked_count(&self) -> u64 {
+        self.new_parked_count
+    }
+
     /// How many rows differ.
     pub(super) fn differences_count(&self) -> u64 {
         let counts = [&self.only_old, &self.only_new, &self.different].map(|it| it.count);
