@@ -170,7 +170,7 @@ impl Ended {
             let text = match parked_count {
                 0 => format!("rows of the two views of `{name}` differ, the old one serves"),
                 count => format!(
-                    "{} of the new view of `{name}` cannot be handled and wait, the old one serves",
+                    "the new view of `{name}` has {} behind parked events, the old one serves",
                     text::count(count, "stream")
                 ),
             };

@@ -107,7 +107,7 @@ impl Comparison {
         )];
         if self.new_parked_count > 0 {
             let streams = count(self.new_parked_count, "stream");
-            lines.push(format!("  {streams} of the new view wait behind parked events"));
+            lines.push(format!("  the new view has {streams} behind parked events"));
         }
         if self.differences_count() == 0 {
             lines.push("  no row differs".to_owned());
