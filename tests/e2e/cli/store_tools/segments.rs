@@ -35,9 +35,12 @@ fn a_log_of_small_segments_is_served_killed_and_served_again() {
         let headers = [("content-type", "application/x-ndjson")];
         let line =
             r#"{"aggregate":"account","id":"a1","command":"deposit-funds","data":{"cents":1}}"#;
-        let lines = vec![line; 300].join("\n");
-        let sent = daemon.try_send(hyper::Method::POST, "/v1/commands", &headers, lines).await;
-        assert_eq!(sent.unwrap().status, 200);
+        // One request after the other: however its commits are grouped, each is more than a segment holds.
+        for _ in 0..10 {
+            let lines = vec![line; 30].join("\n");
+            let sent = daemon.try_send(hyper::Method::POST, "/v1/commands", &headers, lines).await;
+            assert_eq!(sent.unwrap().status, 200);
+        }
         let before = events(&daemon).await;
         assert_eq!(before.len(), 302);
         daemon.kill();
