@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annals_core::id::EventId;
 use annals_core::name::PluginName;
-use annals_core::stream::{InvalidStreamId, StreamId};
+use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use annals_engine::parked::WaitingStream;
 use annals_engine::projection::Unpark;
@@ -12,22 +12,20 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Api;
 use crate::answer::json_response;
 use crate::event::Time;
 use crate::openapi::ProblemDocument;
-use crate::problem::{Code, Problem};
+use crate::problem::{Problem, bad_stream_id};
 use crate::request::query::{Query, bad};
 use crate::request::{body, path};
+use crate::subscription::parked::ParkedStreamsBody;
 
 /// Parked events of one page when nothing is said, and at most.
 const PAGE_EVENTS: usize = 100;
-
-/// Most streams that one call may name (inclusive).
-const STREAMS_MAX: usize = 1_000;
 
 /// Lists the parked events of a projection, in order of stream.
 #[utoipa::path(
@@ -54,7 +52,7 @@ pub(crate) async fn list(
     let [name] = path::segments(request.uri(), 2)?;
     let name = PluginName::new(&name)?;
     if let Some(stream) = query.text("stream") {
-        let stream = StreamId::parse(stream).map_err(|error| not_a_stream(stream, &error))?;
+        let stream = StreamId::parse(stream).map_err(|error| bad_stream_id(&error))?;
         let found = api.engine.parked_of(&name, &stream).await?;
         let parked = found.iter().map(ParkedJson::new).collect();
         return json_response(&ParkedPageJson { parked, next_page: None });
@@ -74,7 +72,7 @@ pub(crate) async fn list(
     path = "/v1/projections/{name}/parked/replay",
     tag = "projections",
     params(("name" = String, Path, description = "The projection.")),
-    request_body(content = Option<StreamsJson>, description = "Which; all when absent."),
+    request_body(content = Option<ParkedStreamsBody>, description = "Which; all when absent."),
     responses(
         (status = 200, description = "Noted; it is done soon afterwards, in order. What fails again is parked again.", body = AskedJson),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
@@ -94,7 +92,7 @@ pub(crate) async fn replay(
     path = "/v1/projections/{name}/parked/discard",
     tag = "projections",
     params(("name" = String, Path, description = "The projection.")),
-    request_body(content = Option<StreamsJson>, description = "Which; all when absent."),
+    request_body(content = Option<ParkedStreamsBody>, description = "Which; all when absent."),
     responses(
         (status = 200, description = "Noted; it is done soon afterwards, in order.", body = AskedJson),
         (status = "default", description = "A problem.", body = ProblemDocument, content_type = "application/problem+json"),
@@ -113,28 +111,9 @@ async fn unpark(api: &Api, request: Request, asked: Unpark) -> Result<Response, 
     let [name] = path::segments(&parts.uri, 2)?;
     let name = PluginName::new(&name)?;
     let whole = body::read_json(api, &parts.headers, body).await?;
-    let StreamsJson { streams } = body::parse(&whole.bytes)?;
-    let streams = match streams {
-        Some(streams) if streams.len() > STREAMS_MAX => {
-            return Err(Problem::new(
-                Code::MalformedBody,
-                format!("`streams` has {}. Name at most {STREAMS_MAX} at once.", streams.len()),
-            ));
-        }
-        Some(streams) => {
-            let parse =
-                |text: &String| StreamId::parse(text).map_err(|error| not_a_stream(text, &error));
-            Some(streams.iter().map(parse).collect::<Result<Vec<_>, _>>()?)
-        }
-        None => None,
-    };
+    let streams = body::parse::<ParkedStreamsBody>(&whole.bytes)?.streams()?;
     let streams_count = api.engine.unpark(&name, streams.as_deref(), asked).await?;
     json_response(&AskedJson { streams_count })
-}
-
-fn not_a_stream(text: &str, error: &InvalidStreamId) -> Problem {
-    let text = format!("`{text}` names no stream: {error}. Name it as `category/id`.");
-    Problem::new(Code::MalformedBody, text)
 }
 
 fn stream_of_token(token: &str) -> Result<StreamId, Problem> {
@@ -142,15 +121,6 @@ fn stream_of_token(token: &str) -> Result<StreamId, Problem> {
     text.and_then(|text| StreamId::parse(&text).ok()).ok_or_else(|| {
         bad("page", "is not a token of this host", "the `next_page` of the page before")
     })
-}
-
-/// Which parked events are meant.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schema(as = ProjectionParkedStreams)]
-pub(crate) struct StreamsJson {
-    /// Their streams, as `category/id`, at most 1000; all when absent.
-    streams: Option<Vec<String>>,
 }
 
 /// What was noted.

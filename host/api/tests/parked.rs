@@ -94,11 +94,11 @@ async fn what_cannot_be_meant_is_refused() {
     let unknown = host.get("/v1/projections/nobody/parked").await;
     unknown.assert_code(404, "unknown-projection");
     let base = "/v1/projections/account-balances/parked";
-    host.get(&format!("{base}?stream=a1")).await.assert_code(400, "malformed-body");
+    host.get(&format!("{base}?stream=a1")).await.assert_code(400, "bad-stream-id");
     host.get(&format!("{base}?page=.")).await.assert_code(400, "bad-query-parameter");
     let many = vec!["account/a1"; 1_001];
-    for streams in [json!(["a1"]), json!(many)] {
+    for (streams, code) in [(json!(["a1"]), "bad-stream-id"), (json!(many), "malformed-body")] {
         let body = json!({"streams": streams});
-        host.post(&format!("{base}/replay"), &body).await.assert_code(400, "malformed-body");
+        host.post(&format!("{base}/replay"), &body).await.assert_code(400, code);
     }
 }

@@ -129,20 +129,23 @@ async fn release(api: &Api, request: Request, release: Release) -> Result<Respon
     let (parts, body) = request.into_parts();
     let name = name_of(&parts.uri)?;
     let whole = body::read_json(api, &parts.headers, body).await?;
-    let ParkedStreamsBody { streams } = body::parse(&whole.bytes)?;
-    let streams = streams.map(|streams| parse(&streams)).transpose()?;
+    let streams = body::parse::<ParkedStreamsBody>(&whole.bytes)?.streams()?;
     let released = api.engine.subscriptions().release(&name, streams.as_deref(), release).await?;
     json_response(&ReleasedJson { streams_count: released })
 }
 
-fn parse(streams: &[String]) -> Result<Vec<StreamId>, Problem> {
-    if streams.len() > RELEASED_STREAMS_MAX {
-        let text = format!(
-            "`streams` has {} entries. Give at most {RELEASED_STREAMS_MAX}, or leave it away for all.",
-            streams.len()
-        );
-        return Err(Problem::new(Code::MalformedBody, text).with("field", "streams"));
+impl ParkedStreamsBody {
+    /// The streams that are meant; `None`: all.
+    pub(crate) fn streams(&self) -> Result<Option<Vec<StreamId>>, Problem> {
+        let Some(streams) = &self.streams else { return Ok(None) };
+        if streams.len() > RELEASED_STREAMS_MAX {
+            let text = format!(
+                "`streams` has {} entries. Give at most {RELEASED_STREAMS_MAX}, or leave it away for all.",
+                streams.len()
+            );
+            return Err(Problem::new(Code::MalformedBody, text).with("field", "streams"));
+        }
+        let parsed = streams.iter().map(|stream| StreamId::parse(stream));
+        parsed.collect::<Result<_, _>>().map(Some).map_err(|error| bad_stream_id(&error))
     }
-    let parsed = streams.iter().map(|stream| StreamId::parse(stream));
-    parsed.collect::<Result<_, _>>().map_err(|error| bad_stream_id(&error))
 }

@@ -113,7 +113,9 @@ impl Attempts {
         begun.counts = true;
         let position = event.position;
         let known = begun.attempt.filter(|attempt| attempt.position == position);
-        let attempt = known.unwrap_or(Attempt { position, until: position, count: 1 });
+        // What was behind it in its batch is not suspected: the process goes on.
+        let count = known.map_or(1, |attempt| attempt.count);
+        let attempt = Attempt { position, until: position, count };
         begun.attempt = Some(attempt);
         attempt.count
     }
