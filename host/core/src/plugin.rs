@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::event::{ContentType, SchemaVersion};
 use crate::name::{CommandName, EventType, PluginName, TableName};
+use crate::place::Revision;
 use crate::time::Timestamp;
 
 /// What a component is, read off its exports.
@@ -201,6 +202,76 @@ pub enum ProjectFailure {
     Retry(u32, String),
     /// The event of this index can never be handled.
     Park(u32, String),
+}
+
+/// An event on its own, as a process manager is given it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenEvent<'a> {
+    /// The stream, as `category/id`.
+    pub stream: &'a str,
+    /// Index into the description's events.
+    pub event_type: u32,
+    /// Its place in the stream.
+    pub revision: Revision,
+    /// When the store recorded it.
+    pub recorded_at: Timestamp,
+    /// What the event says.
+    pub data: &'a [u8],
+}
+
+/// A command a process manager sends, unchecked until the engine has looked at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Id part of the stream it is for; the category is the command's target in the description.
+    pub target_id: String,
+    /// Index into the description's commands.
+    pub command_type: u32,
+    /// The command's data.
+    pub data: Vec<u8>,
+}
+
+/// A call to a process manager at a later time, unchecked until the engine has looked at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestTimer {
+    /// Unique in its instance.
+    pub name: String,
+    /// When it fires at the earliest.
+    pub due_at: Timestamp,
+    /// Handed back when it fires.
+    pub data: Vec<u8>,
+}
+
+/// What a call of a process manager leads to, unchecked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reaction {
+    /// The instance's next state; `None` ends the instance.
+    pub state: Option<Vec<u8>>,
+    /// Commands to send, in order.
+    pub commands: Vec<Outgoing>,
+    /// Timers to start; each replaces the one of its name.
+    pub start_timers: Vec<GuestTimer>,
+    /// Timers to end, by name.
+    pub cancel_timers: Vec<String>,
+}
+
+/// What became of a command that a process manager sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Reply {
+    /// It was accepted.
+    Accepted,
+    /// The target's rules forbade it.
+    Rejected {
+        /// Stable and kebab-case.
+        code: String,
+        /// A sentence for people.
+        message: String,
+    },
+    /// The host gave up; the command had no effect and never will.
+    Failed {
+        /// Why.
+        cause: String,
+    },
 }
 
 /// Why a named question has no answer.

@@ -1,28 +1,24 @@
 //! The engine: what the API and the daemon call.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use annals_core::error::DriverError;
 use annals_core::event::RecordedEvent;
+use annals_core::id;
 use annals_core::json;
-use annals_core::limits::PAYLOAD_BYTES_MAX;
-use annals_core::name::{Category, PluginName, QueryName, TableName};
+use annals_core::name::{PluginName, QueryName, TableName};
 use annals_core::place::{ActualRevision, Position, Revision};
 use annals_core::plugin::Context;
-use annals_core::port::event_store::SizeLimit;
 use annals_core::port::guest::ProjectionGuest;
 use annals_core::port::state_store::{StateError as StateStoreError, StateSpace};
 use annals_core::port::{BlobStore, Bus, EventStore, GuestRuntime, StateStores};
-use annals_core::stream::StreamId;
 use annals_core::time::Clock;
-use annals_core::{id, json::InvalidJson};
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::catalog::{ActiveAggregate, Catalog};
+use crate::catalog::Catalog;
 use crate::command::{CommandError, CommandOutcome, CommandRequest};
+use crate::commands::{Commands, stream_of};
 use crate::figures::CommandCounts;
 use crate::options::EngineOptions;
 use crate::plugins::{
@@ -32,7 +28,7 @@ use crate::plugins::{
 use crate::projection::{Projection, ProjectionPorts, Tables};
 use crate::rebuild::{ProjectionViews, RebuildRequest, Supervisor};
 use crate::relay::{Relay, RelayPorts, RelayProgress};
-use crate::shard::{Job, Quarantine, Reply, Shard, ShardContext, Work};
+use crate::shard::{Quarantine, Shard, ShardContext, Work};
 use crate::snapshot::Snapshots;
 use crate::state::{self, AggregateState, StateError};
 use crate::subscription::Subscriptions;
@@ -99,11 +95,8 @@ pub struct Engine {
     subscriptions: Subscriptions,
     // Emptied when the engine stops.
     shards: Mutex<Vec<Shard>>,
-    senders: Vec<crate::shard::JobSender>,
-    in_flight: Arc<Semaphore>,
-    command_counts: CommandCounts,
+    commands: Arc<Commands>,
     queries: Arc<Semaphore>,
-    is_stopping: AtomicBool,
 }
 
 impl Engine {
@@ -125,6 +118,16 @@ impl Engine {
             options: options.clone(),
             namespace: Arc::from(NAMESPACE),
         });
+        let apart = Shard::start_apart(Arc::clone(&context)).map_err(StartError::Shard)?;
+        let start = |number| {
+            Shard::start(number, Arc::clone(&context), apart.sender()).map_err(StartError::Shard)
+        };
+        let mut shards =
+            (0..options.shards_count.get()).map(start).collect::<Result<Vec<_>, _>>()?;
+        let senders = shards.iter().map(Shard::sender).collect();
+        // The last to stop: the others wait for what they handed over to it.
+        shards.push(apart);
+        let commands = Arc::new(Commands::new(Arc::clone(&context), senders));
         let relay_ports = RelayPorts {
             store: Arc::clone(&ports.store),
             bus: Arc::clone(&ports.bus),
@@ -147,15 +150,6 @@ impl Engine {
             },
         }));
         registry.catch_up(&context.catalog).await?;
-        let apart = Shard::start_apart(Arc::clone(&context)).map_err(StartError::Shard)?;
-        let start = |number| {
-            Shard::start(number, Arc::clone(&context), apart.sender()).map_err(StartError::Shard)
-        };
-        let mut shards =
-            (0..options.shards_count.get()).map(start).collect::<Result<Vec<_>, _>>()?;
-        let senders = shards.iter().map(Shard::sender).collect();
-        // The last to stop: the others wait for what they handed over to it.
-        shards.push(apart);
         Ok(Self {
             follower: Follower::start(
                 options.placement,
@@ -169,13 +163,10 @@ impl Engine {
             relay: Relay::start(&relay_ports).map_err(StartError::Relay)?,
             verifier,
             subscriptions,
-            senders,
+            commands,
             shards: Mutex::new(shards),
             registry,
-            in_flight: Arc::new(Semaphore::new(options.commands_in_flight_max)),
-            command_counts: CommandCounts::default(),
             queries: Arc::new(Semaphore::new(options.queries_in_flight_max)),
-            is_stopping: AtomicBool::new(false),
             context,
         })
     }
@@ -209,26 +200,7 @@ impl Engine {
     /// # Errors
     /// Each variant of [`CommandError`].
     pub async fn execute(&self, request: CommandRequest) -> Result<CommandOutcome, CommandError> {
-        let ended = self.check_and_run(request).await;
-        self.command_counts.ended(&ended);
-        ended
-    }
-
-    async fn check_and_run(&self, request: CommandRequest) -> Result<CommandOutcome, CommandError> {
-        let active = self.aggregate(&request.aggregate)?;
-        let stream = stream_of(&request.aggregate, &request.id)?;
-        if active.command_index(&request.command).is_none() {
-            return Err(crate::outcome::unknown_command(&active, &request.command));
-        }
-        if request.data.len() > PAYLOAD_BYTES_MAX {
-            return Err(CommandError::TooLarge {
-                what: SizeLimit::PayloadBytes,
-                size: request.data.len(),
-                max: PAYLOAD_BYTES_MAX,
-            });
-        }
-        json::check(&request.data).map_err(|error| not_json(&request, &error))?;
-        self.run(stream, active, |reply| Work::Command(Box::new(request), reply)).await
+        self.commands.execute(request).await
     }
 
     /// The state of a stream now.
@@ -236,9 +208,9 @@ impl Engine {
     /// # Errors
     /// [`StateError::NoStream`] when it has no event, [`StateError::Command`].
     pub async fn state(&self, name: &PluginName, id: &str) -> Result<AggregateState, StateError> {
-        let active = self.aggregate(name)?;
+        let active = self.commands.aggregate(name)?;
         let stream = stream_of(name, id)?;
-        let resident = self.run(stream.clone(), active, Work::State).await?;
+        let resident = self.commands.run(stream.clone(), active, Work::State).await?;
         if resident.revision == ActualRevision::NO_EVENT {
             return Err(StateError::NoStream { stream });
         }
@@ -255,46 +227,12 @@ impl Engine {
         id: &str,
         revision: Revision,
     ) -> Result<AggregateState, StateError> {
-        let active = self.aggregate(name)?;
+        let active = self.commands.aggregate(name)?;
         let stream = stream_of(name, id)?;
-        let permit = self.permit()?;
+        let permit = self.commands.permit()?;
         let state = state::fold_to(&*self.context.store, active, stream, revision).await;
         drop(permit);
         state
-    }
-
-    async fn run<T>(
-        &self,
-        stream: StreamId,
-        active: Arc<ActiveAggregate>,
-        work: impl FnOnce(Reply<T>) -> Work,
-    ) -> Result<T, CommandError> {
-        let permit = self.permit()?;
-        let shards = u64::try_from(self.senders.len()).unwrap_or(1).max(1);
-        let index = usize::try_from(stream.stable_hash() % shards).unwrap_or(0);
-        let (reply, answer) = oneshot::channel();
-        let job = Job { stream, active, work: work(reply), permit, ended: None };
-        let shard = self.senders.get(index).ok_or(CommandError::Stopping)?;
-        shard.send(job).map_err(|_| CommandError::Stopping)?;
-        let ended = || CommandError::Unavailable(DriverError::new("the shard ended early"));
-        answer.await.unwrap_or_else(|_| Err(ended()))
-    }
-
-    fn permit(&self) -> Result<OwnedSemaphorePermit, CommandError> {
-        if self.is_stopping.load(Ordering::Relaxed) {
-            return Err(CommandError::Stopping);
-        }
-        let in_flight_max = self.context.options.commands_in_flight_max;
-        Arc::clone(&self.in_flight)
-            .try_acquire_owned()
-            .map_err(|_| CommandError::Busy { in_flight_max })
-    }
-
-    fn aggregate(&self, name: &PluginName) -> Result<Arc<ActiveAggregate>, CommandError> {
-        self.context.catalog.get(name).ok_or_else(|| CommandError::UnknownAggregate {
-            aggregate: name.clone(),
-            known: self.context.catalog.names(),
-        })
     }
 
     /// Checks, compiles, activates and records a plugin. `name`, when given, must be its own.
@@ -409,7 +347,7 @@ impl Engine {
     }
 
     fn check_running(&self) -> Result<(), InstallError> {
-        let is_stopping = self.is_stopping.load(Ordering::Relaxed);
+        let is_stopping = self.commands.is_stopping();
         if is_stopping { Err(InstallError::Stopping) } else { Ok(()) }
     }
 
@@ -424,7 +362,7 @@ impl Engine {
         bytes: Bytes,
         options: VerifyOptions,
     ) -> Result<Verification, VerifyError> {
-        if self.is_stopping.load(Ordering::Relaxed) {
+        if self.commands.is_stopping() {
             return Err(VerifyError::Stopping);
         }
         self.verifier.start(name, bytes, options).await
@@ -452,13 +390,11 @@ impl Engine {
     }
 
     pub(crate) fn commands_in_flight(&self) -> u64 {
-        let free = self.in_flight.available_permits();
-        let taken = self.context.options.commands_in_flight_max.saturating_sub(free);
-        u64::try_from(taken).unwrap_or(u64::MAX)
+        self.commands.in_flight()
     }
 
     pub(crate) fn command_counts(&self) -> &CommandCounts {
-        &self.command_counts
+        self.commands.counts()
     }
 
     /// How far the bus's copies of each partition are, in order of partition. None when the bus keeps
@@ -643,7 +579,7 @@ impl Engine {
     /// Refuses new commands, finishes those in flight, ends projections after their batch, waits until
     /// everything accepted is durable, and ends the relay. The caller sets a limit on the waiting.
     pub async fn stop(&self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
+        self.commands.refuse();
         self.verifier.stop().await;
         let shards = {
             let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
@@ -684,17 +620,4 @@ fn answer(
         })
     })?;
     Ok(Bytes::from(data))
-}
-
-fn stream_of(aggregate: &PluginName, id: &str) -> Result<StreamId, CommandError> {
-    StreamId::new(&Category::from(aggregate), id).map_err(CommandError::InvalidId)
-}
-
-fn not_json(request: &CommandRequest, error: &InvalidJson) -> CommandError {
-    CommandError::Malformed {
-        command: request.command.clone(),
-        message: error.to_string(),
-        pointer: String::new(),
-        expected: Some("one JSON value".to_owned()),
-    }
 }

@@ -20,6 +20,7 @@ mod actor;
 mod catalog;
 mod check;
 pub mod command;
+mod commands;
 pub mod engine;
 pub mod figures;
 pub mod options;

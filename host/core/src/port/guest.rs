@@ -4,6 +4,7 @@
 //! ```text
 //! GuestRuntime ── load(bytes) ─► GuestPlugin ── aggregate() ─► AggregateGuest   one per shard
 //!                                            ├─ projection() ─► ProjectionGuest one per runner
+//!                                            ├─ process_manager() ─► ProcessManagerGuest  one per runner
 //!                                            └─ upcaster() ───► UpcasterGuest   one per call at once
 //! ```
 //!
@@ -16,8 +17,8 @@ use std::sync::Arc;
 use crate::columns::{EventBatch, History};
 use crate::id::Digest;
 use crate::plugin::{
-    Context, Decision, Description, GuestRowKey, GuestShape, GuestWrite, PluginKind,
-    ProjectFailure, QueryRefusal, Refusal, StoredShape,
+    Context, Decision, Description, GivenEvent, GuestRowKey, GuestShape, GuestTimer, GuestWrite,
+    Outgoing, PluginKind, ProjectFailure, QueryRefusal, Reaction, Refusal, Reply, StoredShape,
 };
 use crate::usage::PluginUsage;
 
@@ -81,15 +82,24 @@ pub trait GuestPlugin: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`GuestFailure`] when it is another kind of plugin or cannot be instantiated.
     fn upcaster(&self) -> Result<Box<dyn UpcasterGuest>, GuestFailure> {
-        Err(GuestFailure::Contract {
+        Err(self.is_not(PluginKind::Upcaster))
+    }
+
+    /// A fresh sandbox for a process manager.
+    ///
+    /// # Errors
+    /// [`GuestFailure`] when it is another kind of plugin or cannot be instantiated.
+    fn process_manager(&self) -> Result<Box<dyn ProcessManagerGuest>, GuestFailure> {
+        Err(self.is_not(PluginKind::ProcessManager))
+    }
+
+    /// That a plugin of another kind was asked for.
+    fn is_not(&self, kind: PluginKind) -> GuestFailure {
+        GuestFailure::Contract {
             plugin: self.description().name.to_string(),
             call: "instantiate",
-            cause: format!(
-                "it is of kind `{}`, not `{}`",
-                self.inspection().kind,
-                PluginKind::Upcaster
-            ),
-        })
+            cause: format!("it is of kind `{}`, not `{kind}`", self.inspection().kind),
+        }
     }
 
     /// As [`Self::aggregate`], for work that is not the plugin's own, such as looking at what it would have
@@ -190,6 +200,54 @@ pub trait ProjectionGuest: Send + fmt::Debug {
         parameters: &[u8],
         view: Arc<dyn ViewReader>,
     ) -> Result<Result<Vec<u8>, QueryRefusal>, GuestFailure>;
+}
+
+/// A sandbox of a process manager. It keeps nothing between calls: the state of an instance is passed
+/// in, and replaced by what the call answers.
+pub trait ProcessManagerGuest: Send + fmt::Debug {
+    /// Per event, in order, the instances it concerns, unchecked.
+    ///
+    /// # Errors
+    /// [`GuestFailure`]; the guest is unusable afterwards, as for every method.
+    fn correlate(&mut self, events: &EventBatch) -> Result<Vec<Vec<String>>, GuestFailure>;
+
+    /// Handles an event that concerns `instance`; `state` is `None` when the instance does not exist.
+    /// `Ok(Err(text))` when the plugin cannot handle it; the guest stays usable.
+    ///
+    /// # Errors
+    /// [`GuestFailure`].
+    fn on_event(
+        &mut self,
+        context: &Context,
+        instance: &str,
+        state: Option<&[u8]>,
+        event: &GivenEvent<'_>,
+    ) -> Result<Result<Reaction, String>, GuestFailure>;
+
+    /// Handles a timer of `instance` that fired. `Ok(Err(text))` as in [`Self::on_event`].
+    ///
+    /// # Errors
+    /// [`GuestFailure`].
+    fn on_timer(
+        &mut self,
+        context: &Context,
+        instance: &str,
+        state: &[u8],
+        fired: &GuestTimer,
+    ) -> Result<Result<Reaction, String>, GuestFailure>;
+
+    /// Handles what became of a command that `instance` sent. `Ok(Err(text))` as in
+    /// [`Self::on_event`].
+    ///
+    /// # Errors
+    /// [`GuestFailure`].
+    fn on_reply(
+        &mut self,
+        context: &Context,
+        instance: &str,
+        state: &[u8],
+        answered: (&Outgoing, &Reply),
+    ) -> Result<Result<Reaction, String>, GuestFailure>;
 }
 
 /// A sandbox of an upcaster. It keeps nothing between calls, so any sandbox answers any call alike.
