@@ -140,6 +140,8 @@ impl Engine {
             blobs: ports.blobs,
             store: Arc::clone(&ports.store),
             clock: Arc::clone(&ports.clock),
+            commands: Arc::clone(&commands),
+            namespace: Arc::clone(&context.namespace),
             projections: ProjectionPorts {
                 clock: ports.clock,
                 store: ports.store,
@@ -181,6 +183,14 @@ impl Engine {
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.context.clock
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn options(&self) -> &EngineOptions {
+        &self.context.options
     }
 
     /// Where new ids come from.
@@ -580,6 +590,7 @@ impl Engine {
     /// everything accepted is durable, and ends the relay. The caller sets a limit on the waiting.
     pub async fn stop(&self) {
         self.commands.refuse();
+        self.registry.stop_processes().await;
         self.verifier.stop().await;
         let shards = {
             let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);

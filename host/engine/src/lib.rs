@@ -27,6 +27,7 @@ pub mod options;
 mod outcome;
 pub mod parked;
 pub mod plugins;
+pub mod process;
 pub mod projection;
 pub mod rebuild;
 pub mod relay;

@@ -9,6 +9,7 @@ use annals_core::name::PluginName;
 use annals_core::port::FailureSink;
 
 use crate::actor::Placement;
+use crate::process::limits::ProcessLimits;
 use crate::subscription::SubscriptionLimits;
 
 /// Settings of an [`Engine`](crate::Engine).
@@ -90,6 +91,8 @@ pub struct EngineOptions {
     /// Most versions of a plugin that are kept, the active one among them. Installing deletes the bytes
     /// of those whose last activation is longest ago.
     pub versions_kept: NonZeroUsize,
+    /// Limits of process managers.
+    pub processes: ProcessLimits,
     /// Limits of subscriptions.
     pub subscriptions: SubscriptionLimits,
     /// Where failures of plugins are kept with what repeats them, if anywhere.
@@ -168,6 +171,7 @@ impl Default for EngineOptions {
             relay_retry_wait: Duration::from_millis(100),
             relay_retry_wait_max: Duration::from_secs(10),
             versions_kept: NonZeroUsize::MIN.saturating_add(4),
+            processes: ProcessLimits::default(),
             subscriptions: SubscriptionLimits::default(),
             failure_sink: None,
             on_background_thread: None,

@@ -33,7 +33,7 @@ use annals_core::name::{EventType, PluginName};
 use annals_core::plugin::{Description, PluginKind};
 use annals_core::port::blob_store::BlobError;
 use annals_core::port::event_store::{AppendError, Direction, ReadError};
-use annals_core::port::guest::{AggregateGuest, GuestPlugin, LoadError};
+use annals_core::port::guest::{AggregateGuest, GuestFailure, GuestPlugin, LoadError};
 use annals_core::port::state_store::StateError;
 use annals_core::port::{BlobStore, EventStore, GuestRuntime};
 use annals_core::time::{Clock, Timestamp};
@@ -42,6 +42,8 @@ use tokio::sync::{Mutex, watch};
 use tracing::{error, info};
 
 use crate::catalog::Catalog;
+use crate::commands::Commands;
+use crate::process::{ProcessError, ProcessManager, ProcessPorts};
 use crate::projection::{Projection, ProjectionError, ProjectionPorts, ViewOptions};
 use crate::shard::QuarantinedStreams;
 use beside::Beside;
@@ -83,15 +85,6 @@ pub enum InstallError {
         /// The kind of the new one.
         kind: PluginKind,
     },
-    /// This host does not run plugins of the kind.
-    #[error(
-        "this version of annals runs aggregates, projections and upcasters, not plugins of kind \
-         `{kind}`"
-    )]
-    UnsupportedKind {
-        /// The kind.
-        kind: PluginKind,
-    },
     /// Another upcaster takes one of its events.
     #[error(
         "`{event_type}` of schema version {schema_version} is taken by the upcaster `{upcaster}`"
@@ -107,6 +100,12 @@ pub enum InstallError {
     /// Its projection does not start.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
+    /// Its process manager does not start.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// It does not answer at all.
+    #[error("the plugin does not start")]
+    Guest(#[source] GuestFailure),
     /// What is installed already cannot be found out.
     #[error(transparent)]
     Registry(#[from] RestoreError),
@@ -260,6 +259,8 @@ pub(crate) struct RegistryPorts {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) commands: Arc<Commands>,
+    pub(crate) namespace: Arc<str>,
     pub(crate) projections: ProjectionPorts,
 }
 
@@ -294,6 +295,7 @@ const INSTALL_ATTEMPTS_MAX: u32 = 5;
 struct Active {
     plugin: Arc<dyn GuestPlugin>,
     projection: Option<Arc<Projection>>,
+    process: Option<Arc<ProcessManager>>,
 }
 
 /// A version that can be made active at once.
@@ -411,9 +413,6 @@ impl Registry {
     ) -> Result<InstallOutcome, InstallError> {
         let inspection = plugin.inspection();
         let kind = inspection.kind;
-        if kind == PluginKind::ProcessManager {
-            return Err(InstallError::UnsupportedKind { kind });
-        }
         let upcasts = &self.ports.projections.upcasts;
         if kind == PluginKind::Upcaster
             && let Some((event_type, schema_version, upcaster)) =
@@ -459,20 +458,34 @@ impl Registry {
         if let Some(active) = self.ready_beside(name, made) {
             return Ok(Prepared { active, fresh: Vec::new(), is_running: true });
         }
-        let projection = match plugin.inspection().kind {
+        let (mut projection, mut process) = (None, None);
+        match plugin.inspection().kind {
             PluginKind::Projection => {
                 let ports = self.ports.projections.clone();
                 let view = ViewOptions { build, ..ViewOptions::default() };
-                Some(Arc::new(Projection::start(Arc::clone(&plugin), ports, view).await?))
+                let started = Projection::start(Arc::clone(&plugin), ports, view).await?;
+                projection = Some(Arc::new(started));
             }
-            PluginKind::Aggregate | PluginKind::Upcaster => None,
-            kind @ PluginKind::ProcessManager => {
-                return Err(InstallError::UnsupportedKind { kind });
+            PluginKind::ProcessManager => {
+                plugin.process_manager().map(drop).map_err(InstallError::Guest)?;
+                let ports = self.process_ports();
+                let opened = ProcessManager::open(Arc::clone(&plugin), ports).await?;
+                process = Some(Arc::new(opened));
             }
-        };
+            PluginKind::Aggregate | PluginKind::Upcaster => {}
+        }
         let takes_over = self.active_description(&plugin.description().name).is_some();
         let fresh = if takes_over { self.sandboxes(&plugin).await } else { Vec::new() };
-        Ok(Prepared { active: Active { plugin, projection }, fresh, is_running: false })
+        let active = Active { plugin, projection, process };
+        Ok(Prepared { active, fresh, is_running: false })
+    }
+
+    fn process_ports(&self) -> ProcessPorts {
+        ProcessPorts {
+            shared: self.ports.projections.clone(),
+            commands: Arc::clone(&self.ports.commands),
+            namespace: Arc::clone(&self.ports.namespace),
+        }
     }
 
     /// A sandbox per shard, made before the version takes over, so that no command waits for it.
@@ -502,6 +515,10 @@ impl Registry {
             PluginKind::Aggregate => catalog.activate(plugin, generation, fresh),
             PluginKind::Upcaster => catalog.set_upcaster(&name, Some(plugin), generation),
             PluginKind::Projection | PluginKind::ProcessManager => {}
+        }
+        if let Some(process) = &next.process {
+            // It takes everything over from the version before it, if that runs.
+            process.begin();
         }
         self.take_from_beside(&name, &next);
         let before = {
@@ -571,13 +588,33 @@ impl Registry {
         let beside = std::mem::take(&mut *self.beside_mut());
         let beside = beside.into_values().flatten().map(|beside| beside.active);
         let all = all.into_values().chain(beside);
-        let projections: Vec<_> = all.filter_map(|active| active.projection).collect();
-        for projection in &projections {
-            projection.request_stop();
+        let all: Vec<_> = all.collect();
+        for active in &all {
+            active.request_stop();
         }
-        for projection in projections {
-            projection.ended().await;
+        for active in all {
+            active.ended().await;
         }
+    }
+
+    /// Ends every process manager after its commit: nothing is sent any more.
+    pub(crate) async fn stop_processes(&self) {
+        // Nothing is installed any more once this is held.
+        let _installing = self.installing.lock().await;
+        let processes = self.processes();
+        for (_, process) in &processes {
+            process.request_stop();
+        }
+        for (_, process) in processes {
+            process.ended().await;
+        }
+    }
+
+    /// The process managers that run, in order of name.
+    pub(crate) fn processes(&self) -> Vec<(PluginName, Arc<ProcessManager>)> {
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        let all = active.iter().filter_map(|(name, it)| Some((name, it.process.as_ref()?)));
+        all.map(|(name, process)| (name.clone(), Arc::clone(process))).collect()
     }
 }
 
@@ -589,6 +626,7 @@ impl InstallError {
             Self::Blob(BlobError::Unavailable(_))
                 | Self::Absent { .. }
                 | Self::Projection(ProjectionError::View { .. } | ProjectionError::Start { .. })
+                | Self::Process(ProcessError::State { .. } | ProcessError::Start { .. })
         )
     }
 }
@@ -597,6 +635,19 @@ impl Active {
     fn request_stop(&self) {
         if let Some(projection) = &self.projection {
             projection.request_stop();
+        }
+        if let Some(process) = &self.process {
+            process.request_stop();
+        }
+    }
+
+    /// Waits for the end of what runs.
+    async fn ended(&self) {
+        if let Some(projection) = &self.projection {
+            projection.ended().await;
+        }
+        if let Some(process) = &self.process {
+            process.ended().await;
         }
     }
 

@@ -1,26 +1,27 @@
 //! Projections: events in, rows out, each batch's writes and its checkpoint in one transaction.
 //!
 //! `runner.rs` is the loop, `feeds.rs` says which partition is next, `projector.rs` calls the guest,
-//! `batch.rs` turns events into columns, `writes.rs` checks what the guest wants written,
+//! `sight.rs` upcasts what it sees, `batch.rs` turns events into columns, `writes.rs` checks what the guest wants written,
 //! `checkpoint.rs` keeps the places, `parked.rs` what cannot be handled and `attempts.rs` how often it was
 //! tried, `hold.rs` stops a runner for a moment. Of several hosts one works: see `fence.rs` and
 //! `standby.rs`.
 //! Rows are read in [`crate::view`].
 
 mod attempts;
-mod batch;
-mod checkpoint;
+pub(crate) mod batch;
+pub(crate) mod checkpoint;
 #[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
-mod feeds;
-mod fence;
+pub(crate) mod feeds;
+pub(crate) mod fence;
 mod hold;
 pub(crate) mod parked;
 mod projector;
 mod recorder;
 #[expect(clippy::future_not_send, reason = "a runner stays on its thread")]
 mod runner;
+pub(crate) mod sight;
 mod size;
-mod standby;
+pub(crate) mod standby;
 mod writes;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -232,6 +233,6 @@ impl Projection {
     }
 }
 
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     ErrorChain(error).to_string()
 }

@@ -15,6 +15,7 @@ mod idempotency;
 mod overload;
 mod parked;
 mod partitions;
+mod processes;
 mod projections;
 mod quarantine;
 mod rebuilds;

@@ -4,6 +4,7 @@ pub(crate) mod dynamodb;
 pub(crate) mod faults;
 pub(crate) mod guest;
 pub(crate) mod logs;
+pub(crate) mod manager;
 pub(crate) mod upcaster;
 
 use std::num::{NonZeroU32, NonZeroUsize};

@@ -178,7 +178,8 @@ impl Registry {
         let view = ViewOptions { build: made.build, is_background: is_candidate, after };
         let ports = self.ports.projections.clone();
         let projection = Projection::start(Arc::clone(&plugin), ports, view).await?;
-        let active = Active { plugin, projection: Some(Arc::new(projection)) };
+        let projection = Some(Arc::new(projection));
+        let active = Active { plugin, projection, process: None };
         self.beside_mut().entry(name.clone()).or_default().push(Beside::new(active));
         let (digest, build) = (made.digest.short(), made.build);
         info!(projection = %name, %digest, build, is_candidate, "view runs beside");

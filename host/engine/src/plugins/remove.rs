@@ -68,9 +68,7 @@ impl Registry {
                 catalog.set_upcaster(name, None, installing.generation);
             }
             before.request_stop();
-            if let Some(projection) = &before.projection {
-                projection.ended().await;
-            }
+            before.ended().await;
             info!(plugin = %name, "plugin removed");
         }
         self.follow_beside_or_wait(installing, name).await;
@@ -81,7 +79,12 @@ impl Registry {
         let spaces = states.list().await.map_err(InstallError::View)?;
         let mut deleted_count = 0;
         for space in spaces {
-            if matches!(&space, StateSpace::View { projection, .. } if projection == name) {
+            let is_its = match &space {
+                StateSpace::View { projection, .. } => projection == name,
+                StateSpace::Process { name: process } => process == name,
+                StateSpace::Host => false,
+            };
+            if is_its {
                 states.remove(&space).await.map_err(InstallError::View)?;
                 deleted_count += 1;
             }

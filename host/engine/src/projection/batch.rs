@@ -12,7 +12,7 @@ use crate::upcast::Stretch;
 
 /// Why a batch cannot be made; the text is for the status of the projection.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BatchError {
+pub(crate) enum BatchError {
     #[error(
         "`{event_type}` of schema version {schema_version} at position {position} is not a version \
          the plugin reads"
@@ -24,7 +24,7 @@ pub(super) enum BatchError {
 
 impl BatchError {
     /// Which of the stored events it is about.
-    pub(super) const fn index(&self) -> usize {
+    pub(crate) const fn index(&self) -> usize {
         match self {
             Self::UnknownVersion { index, .. } => *index,
             Self::Full(_) => 0,
@@ -33,11 +33,11 @@ impl BatchError {
 }
 
 /// A batch, and how many of the stored events it took.
-pub(super) struct Filled {
-    pub(super) batch: EventBatch,
+pub(crate) struct Filled {
+    pub(crate) batch: EventBatch,
     /// Per event of the batch: which of the stored events it is, or was made of.
-    pub(super) sources: Vec<usize>,
-    pub(super) taken: usize,
+    pub(crate) sources: Vec<usize>,
+    pub(crate) taken: usize,
 }
 
 /// Data of one event under the index its plugin gave it.
@@ -46,7 +46,7 @@ type Entry<'a> = (u32, &'a [u8]);
 /// Fills a batch from the first of the events seen, which are of one partition, up to `events_max`
 /// events and about `bytes_max` bytes of data; of at least one stored event, and never of a part of
 /// one.
-pub(super) fn fill<'a>(
+pub(crate) fn fill<'a>(
     seen: &'a Stretch<'a>,
     indexes: &'a EventIndexes,
     events_max: usize,

@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 use super::ProjectionError;
 
 /// Where checkpoints are, and the fence. Not a table name a plugin can have.
-pub(super) const TABLE: &str = "$checkpoint";
+pub(crate) const TABLE: &str = "$checkpoint";
 
 /// A stored checkpoint of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// The store it belongs to.
-    pub(super) store_id: StoreId,
+    pub(crate) store_id: StoreId,
     /// Every event of the partition up to here (inclusive) is in the view.
-    pub(super) position: Option<Position>,
+    pub(crate) position: Option<Position>,
     /// How many events of the partition were handled.
-    pub(super) events_count: u64,
+    pub(crate) events_count: u64,
 }
 
 fn row(partition: Partition) -> RowKey {
@@ -38,19 +38,19 @@ impl Checkpoint {
     }
 
     /// The write that keeps this checkpoint.
-    pub(super) fn write(&self, partition: Partition) -> StateWrite {
+    pub(crate) fn write(&self, partition: Partition) -> StateWrite {
         StateWrite::Put(row(partition), self.to_bytes())
     }
 
     /// The condition that nobody moved the checkpoint since `before` was read or written.
-    pub(super) fn unchanged_since(before: Option<&Self>, partition: Partition) -> StateCondition {
+    pub(crate) fn unchanged_since(before: Option<&Self>, partition: Partition) -> StateCondition {
         StateCondition { row: row(partition), value: before.map(Self::to_bytes) }
     }
 }
 
 /// Lets a view begin after the given positions, per partition, unless it has begun: with none, at the
 /// first event.
-pub(super) async fn begin(
+pub(crate) async fn begin(
     state: &dyn StateStore,
     store: &dyn EventStore,
     after: &[Option<Position>],
@@ -72,7 +72,7 @@ pub(super) async fn begin(
 }
 
 /// The stored checkpoints of all partitions, in their order; `None` where there is none yet.
-pub(super) async fn read(
+pub(crate) async fn read(
     state: &dyn StateStore,
     store: &dyn EventStore,
     projection: &PluginName,
@@ -92,7 +92,7 @@ pub(super) async fn read(
 
 /// The stored checkpoints of all partitions. Refuses one that is ahead of the store: a restored
 /// backup must not be believed to be ahead.
-pub(super) async fn load(
+pub(crate) async fn load(
     state: &dyn StateStore,
     store: &dyn EventStore,
     projection: &PluginName,

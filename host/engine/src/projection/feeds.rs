@@ -18,7 +18,7 @@ use tracing::warn;
 use super::checkpoint::Checkpoint;
 
 /// All partitions, as one runner sees them.
-pub(super) struct Feeds {
+pub(crate) struct Feeds {
     store: Arc<dyn EventStore>,
     // How long to wait after waiting for news has failed.
     retry_wait: Duration,
@@ -32,12 +32,12 @@ pub(super) struct Feeds {
 }
 
 /// One partition.
-pub(super) struct Place {
-    pub(super) partition: Partition,
+pub(crate) struct Place {
+    pub(crate) partition: Partition,
     /// The checkpoint as it is stored.
-    pub(super) saved: Option<Checkpoint>,
+    pub(crate) saved: Option<Checkpoint>,
     /// How far the feed is read; ahead of `saved` while nothing of interest came.
-    pub(super) read_up_to: Option<Position>,
+    pub(crate) read_up_to: Option<Position>,
     reading: Reading,
     // Whether `news` has a future of it.
     is_listening: bool,
@@ -72,7 +72,7 @@ impl Place {
 
 impl Feeds {
     /// All partitions, to be read from their checkpoints.
-    pub(super) fn new(
+    pub(crate) fn new(
         store: Arc<dyn EventStore>,
         bus: &dyn Bus,
         saved: Vec<Option<Checkpoint>>,
@@ -91,7 +91,7 @@ impl Feeds {
 
     /// Goes to the stored checkpoints, forwards or back; returns whether one is another than was
     /// known. Where none is, what was read since stays read: nothing of interest was in it.
-    pub(super) fn follow(&mut self, saved: Vec<Option<Checkpoint>>) -> bool {
+    pub(crate) fn follow(&mut self, saved: Vec<Option<Checkpoint>>) -> bool {
         let mut has_moved = false;
         for (place, saved) in self.places.iter_mut().zip(saved) {
             if place.saved != saved {
@@ -105,7 +105,7 @@ impl Feeds {
     }
 
     /// Reads on where the next event was for another host to project.
-    pub(super) fn let_go(&mut self) {
+    pub(crate) fn let_go(&mut self) {
         for place in &mut self.places {
             if place.reading == Reading::HeldBack {
                 place.reading = Reading::GoesOn;
@@ -113,12 +113,12 @@ impl Feeds {
         }
     }
 
-    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
         self.places.iter()
     }
 
     /// The next partition with something to read, in turn; the same one until its turn is ended.
-    pub(super) fn turn(&mut self) -> Option<usize> {
+    pub(crate) fn turn(&mut self) -> Option<usize> {
         self.note_news();
         let count = self.places.len();
         let mut in_turn = (self.turn..count).chain(0..self.turn.min(count));
@@ -128,16 +128,16 @@ impl Feeds {
     }
 
     /// Lets the other partitions go first.
-    pub(super) fn end_turn(&mut self) {
+    pub(crate) fn end_turn(&mut self) {
         self.turn = self.turn.saturating_add(1);
     }
 
-    pub(super) fn place(&self, index: usize) -> Option<&Place> {
+    pub(crate) fn place(&self, index: usize) -> Option<&Place> {
         self.places.get(index)
     }
 
     /// Reads on after what was read of a partition.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         index: usize,
         filter: &FeedFilter,
@@ -153,7 +153,7 @@ impl Feeds {
     /// Notes that all events of a page are handled, and with them what the filter held back. The
     /// stored checkpoint follows with the next write; reading a stretch without interest again after
     /// a restart costs only time.
-    pub(super) fn has_read(&mut self, index: usize, page: &FeedPage) {
+    pub(crate) fn has_read(&mut self, index: usize, page: &FeedPage) {
         if let Some(place) = self.places.get_mut(index) {
             place.read_up_to = page.read_up_to.or(place.read_up_to);
             place.reading = if page.is_at_head { Reading::AtHead } else { Reading::GoesOn };
@@ -161,7 +161,7 @@ impl Feeds {
     }
 
     /// Notes that a checkpoint was stored.
-    pub(super) fn has_saved(&mut self, index: usize, checkpoint: Checkpoint) {
+    pub(crate) fn has_saved(&mut self, index: usize, checkpoint: Checkpoint) {
         if let Some(place) = self.places.get_mut(index) {
             place.read_up_to = checkpoint.position;
             place.saved = Some(checkpoint);
@@ -169,26 +169,26 @@ impl Feeds {
     }
 
     /// Goes on reading after `read_up_to`, wherever the stored checkpoint is.
-    pub(super) fn goes_on_after(&mut self, index: usize, read_up_to: Option<Position>) {
+    pub(crate) fn goes_on_after(&mut self, index: usize, read_up_to: Option<Position>) {
         if let Some(place) = self.places.get_mut(index) {
             place.read_up_to = read_up_to;
         }
     }
 
     /// Notes that the next event of a partition is for another host to project.
-    pub(super) fn hold_back(&mut self, index: usize) {
+    pub(crate) fn hold_back(&mut self, index: usize) {
         if let Some(place) = self.places.get_mut(index) {
             place.reading = Reading::HeldBack;
         }
     }
 
     /// Whether the next event of a partition is for another host to project.
-    pub(super) fn is_held_back(&self) -> bool {
+    pub(crate) fn is_held_back(&self) -> bool {
         self.places.iter().any(|place| place.reading == Reading::HeldBack)
     }
 
     /// Waits until there is something to read.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         self.listen();
         while self.turn().is_none() {
             tokio::select! {

@@ -21,11 +21,11 @@ const KEY: &[u8] = b"runner";
 
 /// The row that says who works, as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Fence {
+pub(crate) struct Fence {
     /// How often the view was taken.
-    pub(super) epoch: u64,
+    pub(crate) epoch: u64,
     /// Whether who took it last still works on it, as far as is known.
-    pub(super) is_held: bool,
+    pub(crate) is_held: bool,
 }
 
 fn row() -> RowKey {
@@ -39,7 +39,7 @@ impl Fence {
     }
 
     /// The condition that nobody took the view since.
-    pub(super) fn still_there(self) -> StateCondition {
+    pub(crate) fn still_there(self) -> StateCondition {
         Self::unchanged_since(Some(self))
     }
 
@@ -49,7 +49,7 @@ impl Fence {
 }
 
 /// The stored fence; `None` when nobody has ever worked on the view.
-pub(super) async fn read(state: &dyn StateStore) -> Result<Option<Fence>, StateError> {
+pub(crate) async fn read(state: &dyn StateStore) -> Result<Option<Fence>, StateError> {
     let Some(value) = state.get(TABLE, KEY).await? else { return Ok(None) };
     let parsed = serde_json::from_slice(&value).map_err(|error| {
         StateError::Damaged(DriverError::with_source("who works on the view", error))
@@ -58,7 +58,7 @@ pub(super) async fn read(state: &dyn StateStore) -> Result<Option<Fence>, StateE
 }
 
 /// Takes the view, from whoever has it; `None`: another host was faster.
-pub(super) async fn take(state: &dyn StateStore) -> Result<Option<Fence>, StateError> {
+pub(crate) async fn take(state: &dyn StateStore) -> Result<Option<Fence>, StateError> {
     let before = read(state).await?;
     let epoch = before.map_or(0, |before| before.epoch).saturating_add(1);
     let fence = Fence { epoch, is_held: true };
@@ -70,7 +70,7 @@ pub(super) async fn take(state: &dyn StateStore) -> Result<Option<Fence>, StateE
 }
 
 /// Lets another host take the view at once.
-pub(super) async fn give_back(state: &dyn StateStore, fence: Fence) -> Result<(), StateError> {
+pub(crate) async fn give_back(state: &dyn StateStore, fence: Fence) -> Result<(), StateError> {
     let free = Fence { epoch: fence.epoch, is_held: false };
     match replace(state, Some(fence), free).await {
         // Another host has taken it already.

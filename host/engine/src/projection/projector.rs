@@ -1,6 +1,5 @@
 //! The guest's part: events in, checked writes out.
 
-use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -14,11 +13,11 @@ use annals_core::port::{FailureSink, StateStore};
 use annals_core::time::Clock;
 
 use super::ProjectionError;
-use super::batch::{self, Filled};
+use super::batch::Filled;
 use super::recorder::Recorder;
+use super::sight::{Sight, SightError};
 use super::writes::{self, Tables};
-use crate::catalog::EventIndexes;
-use crate::upcast::{UpcastError, UpcastSet, Upcasts};
+use crate::upcast::Upcasts;
 use crate::view::StateViewReader;
 
 /// Calls the guest of one projection.
@@ -28,10 +27,7 @@ pub(super) struct Projector {
     guest: Option<Box<dyn ProjectionGuest>>,
     view: Arc<dyn ViewReader>,
     tables: Tables,
-    indexes: EventIndexes,
-    upcasts: Arc<Upcasts>,
-    /// The upcasters that show it its events, since it last looked.
-    set: Arc<UpcastSet>,
+    sight: Sight,
     bundles: Option<Bundles>,
 }
 
@@ -52,9 +48,7 @@ pub(super) enum Fault {
     #[error(transparent)]
     Guest(#[from] GuestFailure),
     #[error(transparent)]
-    Batch(#[from] batch::BatchError),
-    #[error("event at position {} cannot be read", .0.position)]
-    Upcast(#[source] Box<UpcastError>),
+    Sight(#[from] SightError),
     #[error("event at position {position} was refused: {cause}")]
     Refused { index: usize, position: u64, cause: String, is_final: bool },
     #[error("the writes for the event at position {position} alone are too many for the view")]
@@ -72,8 +66,7 @@ impl Fault {
     pub(super) fn event(&self) -> Option<usize> {
         match self {
             Self::Refused { index, .. } => Some(*index),
-            Self::Batch(error) => Some(error.index()),
-            Self::Upcast(error) => Some(error.index),
+            Self::Sight(error) => Some(error.event()),
             _ => None,
         }
     }
@@ -88,7 +81,7 @@ impl Fault {
                     | StateError::CounterOverflow { .. }
                     | StateError::TooLarge { .. }
             ),
-            Self::Batch(_) | Self::Upcast(_) | Self::Refused { .. } | Self::TooLarge { .. } => true,
+            Self::Sight(_) | Self::Refused { .. } | Self::TooLarge { .. } => true,
             Self::Read(_) | Self::Start(_) | Self::ParkedFull { .. } | Self::Checkpoint(_) => false,
         }
     }
@@ -124,29 +117,19 @@ impl Projector {
             bundles,
             plugin,
             tables,
-            indexes: EventIndexes::new(&description),
+            sight: Sight::new(&description, upcasts),
             description,
-            set: upcasts.current(),
-            upcasts,
         }
     }
 
     /// The events the projection wants, and those that upcasters make such events of.
     pub(super) fn filter(&self) -> FeedFilter {
-        let wanted: HashSet<_> = self.indexes.event_types().cloned().collect();
-        let leading = self.set.types_leading_to(&wanted);
-        let event_types = wanted.into_iter().chain(leading).collect();
-        FeedFilter { event_types: Some(event_types), ..FeedFilter::default() }
+        self.sight.filter()
     }
 
     /// Looks which upcasters there are; returns the filter when they are others than before.
     pub(super) fn look_at_upcasters(&mut self) -> Option<FeedFilter> {
-        let current = self.upcasts.current();
-        if current.generation() == self.set.generation() {
-            return None;
-        }
-        self.set = current;
-        Some(self.filter())
+        self.sight.look_at_upcasters()
     }
 
     /// A batch of the first of `events`, up to `events_max` events and about `bytes_max` bytes.
@@ -156,10 +139,7 @@ impl Projector {
         events_max: usize,
         bytes_max: usize,
     ) -> Result<Filled, Fault> {
-        let events = events.get(..events_max.max(1)).unwrap_or(events);
-        let seen = self.set.first(events, &self.indexes);
-        let seen = seen.map_err(Fault::Upcast)?;
-        Ok(batch::fill(&seen, &self.indexes, events_max, bytes_max)?)
+        Ok(self.sight.fill(events, events_max, bytes_max)?)
     }
 
     /// What the guest wants written for a batch of the first of `events`.

@@ -17,12 +17,13 @@ use annals_core::plugin::{
 use annals_core::port::GuestRuntime;
 use annals_core::port::guest::{
     AggregateGuest, EntityHandle, GuestFailure, GuestPlugin, Inspection, LoadError,
-    ProjectionGuest, UpcasterGuest, ViewReader,
+    ProcessManagerGuest, ProjectionGuest, UpcasterGuest, ViewReader,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::manager::{Adder, Mood};
 use super::upcaster::{self, NativeUpcaster, Rule};
 
 /// Counts what guests were asked.
@@ -52,6 +53,8 @@ pub(crate) struct Probe {
     pub(crate) upcasters_do_not_load: AtomicBool,
     /// How often upcasters were called.
     pub(crate) upcast_calls: AtomicU64,
+    /// Of the process manager.
+    pub(crate) mood: Arc<Mood>,
 }
 
 impl Probe {
@@ -106,7 +109,7 @@ pub(crate) enum Quirk {
     Moody,
     /// Claims nothing.
     Modest,
-    /// Has no command `look`.
+    /// Has no command `look`; as a process manager, sends nothing.
     Blind,
     /// Traps when it writes a state.
     Mute,
@@ -169,6 +172,16 @@ pub(crate) fn tallies_with(version: &str, quirk: Quirk) -> Bytes {
     component("tallies", PluginKind::Projection, version, (1, quirk))
 }
 
+/// The process manager `adder`.
+pub(crate) fn adder(version: &str) -> Bytes {
+    recipe("adder", PluginKind::ProcessManager, version, 1)
+}
+
+/// A process manager `adder` that differs.
+pub(crate) fn adder_with(version: &str, quirk: Quirk) -> Bytes {
+    component("adder", PluginKind::ProcessManager, version, (1, quirk))
+}
+
 /// A plugin of any name and kind.
 pub(crate) fn other(name: &str, kind: PluginKind) -> Bytes {
     recipe(name, kind, "1.0.0", 1)
@@ -203,6 +216,10 @@ impl GuestRuntime for NativeRuntime {
         }
         let commands = ["add", "add-many", "look", "claim", "trap", "misbehave"];
         let is_aggregate = recipe.kind == PluginKind::Aggregate;
+        let mut sent = vec![("add", "tally"), ("trap", "tally"), ("add", "nobody")];
+        sent.truncate(if recipe.quirk == Quirk::Blind { 0 } else { 3 });
+        sent.retain(|_| recipe.kind == PluginKind::ProcessManager);
+        let targets = sent.iter().map(|(_, target)| PluginName::new(target).unwrap()).collect();
         let description = Description {
             name: PluginName::new(&recipe.name).unwrap(),
             version: recipe.version,
@@ -212,13 +229,15 @@ impl GuestRuntime for NativeRuntime {
                 .filter(|command| {
                     is_aggregate && (**command != "look" || recipe.quirk != Quirk::Blind)
                 })
+                .copied()
+                .chain(sent.iter().map(|(command, _)| *command))
                 .map(|command| message(CommandName::new(command).unwrap(), 1))
                 .collect(),
             events: match recipe.kind {
                 PluginKind::Upcaster => upcaster::takes(&recipe.rules),
                 _ => vec![message(EventType::new("added").unwrap(), recipe.event_schema)],
             },
-            targets: Vec::new(),
+            targets,
             tables: ["rows", "counts"].map(|table| TableName::new(table).unwrap()).to_vec(),
             produces: upcaster::produces(&recipe.rules),
             begins_later: recipe.quirk == Quirk::Forgetful,
@@ -271,6 +290,13 @@ impl GuestPlugin for NativePlugin {
 
     fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure> {
         Ok(Box::new(Tallies { probe: Arc::clone(&self.probe), quirk: self.quirk }))
+    }
+
+    fn process_manager(&self) -> Result<Box<dyn ProcessManagerGuest>, GuestFailure> {
+        if self.inspection.kind != PluginKind::ProcessManager {
+            return Err(self.is_not(PluginKind::ProcessManager));
+        }
+        Ok(Box::new(Adder { mood: Arc::clone(&self.probe.mood) }))
     }
 
     fn upcaster(&self) -> Result<Box<dyn UpcasterGuest>, GuestFailure> {
