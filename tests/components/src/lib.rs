@@ -10,6 +10,7 @@ mod build;
 mod contract;
 mod crafted;
 pub mod misbehaving;
+pub mod misbehaving_process;
 pub mod misbehaving_upcaster;
 
 use std::sync::OnceLock;
@@ -21,6 +22,7 @@ pub use crate::crafted::{
     upcaster, without_descriptor,
 };
 pub use crate::misbehaving::{DescribeFault, Misdeed, misbehaving, misbehaving_in_describe};
+pub use crate::misbehaving_process::misbehaving_process;
 pub use crate::misbehaving_upcaster::misbehaving_upcaster;
 
 /// The bank's aggregate `account`.
