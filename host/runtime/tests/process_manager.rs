@@ -18,19 +18,19 @@ type Reacted = Result<Result<Reaction, String>, GuestFailure>;
 /// A call that answers a reaction.
 #[derive(Debug, Clone, Copy)]
 enum Call {
-    OnEvent,
-    OnTimer,
-    OnReply,
+    Event,
+    Timer,
+    Reply,
 }
 
 impl Call {
-    const ALL: [Self; 3] = [Self::OnEvent, Self::OnTimer, Self::OnReply];
+    const ALL: [Self; 3] = [Self::Event, Self::Timer, Self::Reply];
 
     const fn name(self) -> &'static str {
         match self {
-            Self::OnEvent => "on-event",
-            Self::OnTimer => "on-timer",
-            Self::OnReply => "on-reply",
+            Self::Event => "on-event",
+            Self::Timer => "on-timer",
+            Self::Reply => "on-reply",
         }
     }
 }
@@ -69,7 +69,7 @@ impl Process {
     fn react(&mut self, call: Call, misdeed: &str, state: &[u8]) -> Reacted {
         let context = context(1);
         match call {
-            Call::OnEvent => {
+            Call::Event => {
                 let event_type = self.event_type(misdeed);
                 let (revision, recorded_at) = (Revision::new(0), Timestamp::from_ms(1));
                 let event = GivenEvent {
@@ -81,8 +81,8 @@ impl Process {
                 };
                 self.guest.on_event(&context, "i1", Some(state), &event)
             }
-            Call::OnTimer => self.guest.on_timer(&context, "i1", state, &timer(misdeed)),
-            Call::OnReply => {
+            Call::Timer => self.guest.on_timer(&context, "i1", state, &timer(misdeed)),
+            Call::Reply => {
                 self.guest.on_reply(&context, "i1", state, (&note(misdeed), &Reply::Accepted))
             }
         }
@@ -235,7 +235,7 @@ fn what_a_process_manager_returns_is_passed_on_unchecked() {
     // Guards the line between runtime and engine: counts, sizes, names and JSON are the engine's to
     // check.
     let mut process = Process::new(&load(annals_components::misbehaving_process()));
-    let mut one = |event| process.react(Call::OnEvent, event, b"{}").unwrap().unwrap();
+    let mut one = |event| process.react(Call::Event, event, b"{}").unwrap().unwrap();
     assert_eq!(one(misdeed::MISTYPED).commands[0].command_type, 1);
     assert_eq!(one(misdeed::GARBLED).commands[0].data, b"{\"open\":");
     assert_eq!(one(misdeed::FLOODED).commands.len(), 101);
@@ -257,9 +257,9 @@ fn what_goes_in_has_a_limit() {
     let context_bytes = 36 + 9 + 7 + 6 + 2;
     for call in Call::ALL {
         let others = match call {
-            Call::OnEvent => "stream/i1{}".len(),
-            Call::OnTimer => "notednull".len(),
-            Call::OnReply => "noted{}".len(),
+            Call::Event => "stream/i1{}".len(),
+            Call::Timer => "notednull".len(),
+            Call::Reply => "noted{}".len(),
         };
         let fits = vec![b'1'; 1_000 - context_bytes - others];
         let mut process = Process::new(&plugin);
@@ -293,7 +293,7 @@ fn calls_and_bytes_are_counted_per_handler() {
         .handlers
         .iter()
         .filter(|usage| !["describe", "instantiate"].contains(&usage.handler))
-        .map(|usage| HandlerUsage { fuel: 0, input_bytes: 0, ..usage.clone() })
+        .map(|usage| HandlerUsage { fuel: 0, input_bytes: 0, ..*usage })
         .collect();
     let once = |handler, output_bytes| HandlerUsage {
         handler,
