@@ -158,6 +158,59 @@ fn everything_that_goes_in_and_out_arrives() {
 }
 
 #[test]
+fn a_transfer_is_followed_in_the_sandbox_as_it_is_natively() {
+    // Guards the SDK's way through the real contract: description, correlation, state, timers, replies.
+    let plugin = load(annals_components::transfer());
+    let description = plugin.description();
+    let sent: Vec<_> = description.commands.iter().map(|ty| ty.name.as_str()).collect();
+    let targets: Vec<_> = description.targets.iter().map(|name| name.as_str()).collect();
+    let to_account = ["debit-for-transfer", "credit-for-transfer", "refund-transfer"];
+    let to_transfer = ["mark-debited", "complete-transfer", "fail-transfer"];
+    assert_eq!(sent, [to_account, to_transfer].concat());
+    assert_eq!(targets, [["account"; 3], ["money-transfer"; 3]].concat());
+    let mut guest = plugin.process_manager().unwrap();
+    let event = GivenEvent {
+        stream: "money-transfer/t1",
+        event_type: 0,
+        revision: Revision::new(0),
+        recorded_at: Timestamp::from_ms(1),
+        data: br#"{"from":"a1","to":"a2","cents":10,"timeout_ms":500}"#,
+    };
+    let context = context(1);
+    let begun = guest.on_event(&context, "t1", None, &event).unwrap().unwrap();
+    let debit = Outgoing {
+        target_id: "a1".to_owned(),
+        command_type: 0,
+        data: br#"{"transfer":"t1","cents":10}"#.to_vec(),
+    };
+    let time_out = GuestTimer {
+        name: "time-out".to_owned(),
+        due_at: Timestamp::from_ms(context.now.ms() + 500),
+        data: Vec::new(),
+    };
+    let state = br#"{"cents":10,"failures_count":0,"from":"a1","step":"Debit","to":"a2"}"#.to_vec();
+    let expected = Reaction {
+        state: Some(state.clone()),
+        commands: vec![debit.clone()],
+        start_timers: vec![time_out.clone()],
+        cancel_timers: Vec::new(),
+    };
+    assert_eq!(begun, expected);
+    let (code, message) = ("insufficient-funds".to_owned(), "the balance is 5".to_owned());
+    let rejected = Reply::Rejected { code, message };
+    let failed = guest.on_reply(&context, "t1", &state, (&debit, &rejected)).unwrap().unwrap();
+    let [sent] = failed.commands.as_slice() else { panic!("{failed:?}") };
+    assert_eq!((sent.target_id.as_str(), sent.command_type), ("t1", 5));
+    assert_eq!(sent.data, br#"{"reason":"insufficient-funds"}"#);
+    assert_eq!(failed.cancel_timers, ["time-out"]);
+    let timed_out = guest.on_timer(&context, "t1", &state, &time_out).unwrap().unwrap();
+    assert_eq!(timed_out.commands.iter().map(|sent| sent.command_type).collect::<Vec<_>>(), [2, 5]);
+    let refused = guest.on_timer(&context, "t1", b"{}", &time_out).unwrap();
+    let text = "state: missing field `from` at line 1 column 2";
+    assert_eq!(refused, Err(text.to_owned()));
+}
+
+#[test]
 fn a_misdeed_in_a_reaction_is_a_failure_that_names_plugin_call_and_limit() {
     // Guards "Misbehaving plugins" for each call: traps, fuel, memory, broken UTF-8; afterwards the
     // sandbox holds nothing, and a new one works.

@@ -107,3 +107,31 @@ pub fn first_accounts() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| build::plugin("plugins/bank/first-accounts"))
 }
+
+/// The aggregate `money-transfer` of the bank.
+#[must_use]
+pub fn money_transfer() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/bank/money-transfer"))
+}
+
+/// The process manager `transfer` of the bank.
+#[must_use]
+pub fn transfer() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/bank/transfer"))
+}
+
+/// The projection `transfer-overview` of the bank.
+#[must_use]
+pub fn transfer_overview() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/bank/transfer-overview"))
+}
+
+/// The process manager `confirm-guests` of the guest list.
+#[must_use]
+pub fn confirm_guests() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/guest-list/confirm-guests"))
+}
