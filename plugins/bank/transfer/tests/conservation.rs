@@ -47,11 +47,15 @@ enum Choice {
 }
 
 impl Bank {
-    fn open(source_cents: Option<i64>, is_target_open: bool, failures_left: u32) -> Self {
-        let opened =
-            |initial_cents| OfAccount::AccountOpened { owner: "Ada".to_owned(), initial_cents };
-        let source = source_cents.map(opened);
-        let target = is_target_open.then(|| opened(0));
+    /// A bank with what is on the source and on the target; `None` was never opened.
+    fn open(cents: [Option<i64>; 2], failures_left: u32) -> Self {
+        let opened = |cents: Option<i64>| {
+            cents.map(|initial_cents| OfAccount::AccountOpened {
+                owner: "Ada".to_owned(),
+                initial_cents,
+            })
+        };
+        let [source, target] = cents.map(opened);
         let (from, to, timeout_ms) = ("a1".to_owned(), "a2".to_owned(), 30_000);
         let started =
             Event::TransferStarted { from: from.clone(), to: to.clone(), cents: CENTS, timeout_ms };
@@ -232,33 +236,33 @@ fn outcomes(ends: &BTreeMap<String, usize>) -> Vec<&str> {
 #[test]
 fn no_order_of_answers_failures_and_time_loses_or_makes_money() {
     // Guards B2, B3 and the time-out: every transfer ends, and the money is where it says.
-    let ends = walk(Bank::open(Some(CENTS), true, 4), CENTS);
+    let ends = walk(Bank::open([Some(CENTS), Some(0)], 4), CENTS);
     let expected =
         ["completed", "target-not-open", "target-unavailable", "timed-out", "unavailable"];
     assert_eq!(outcomes(&ends), expected);
-    let ends = walk(Bank::open(Some(CENTS + 5), false, 4), CENTS + 5);
+    let ends = walk(Bank::open([Some(CENTS + 5), None], 4), CENTS + 5);
     let expected = ["target-not-open", "target-unavailable", "timed-out", "unavailable"];
     assert_eq!(outcomes(&ends), expected);
-    let ends = walk(Bank::open(Some(CENTS - 1), true, 4), CENTS - 1);
+    let ends = walk(Bank::open([Some(CENTS - 1), Some(0)], 4), CENTS - 1);
     assert_eq!(outcomes(&ends), ["insufficient-funds", "timed-out", "unavailable"]);
-    let ends = walk(Bank::open(None, true, 4), 0);
+    let ends = walk(Bank::open([None, Some(0)], 4), 0);
     assert_eq!(outcomes(&ends), ["not-open", "timed-out", "unavailable"]);
 }
 
 #[test]
 fn with_a_host_that_answers_in_time_a_transfer_ends_as_the_accounts_say() {
     // Guards the walk itself: without failures, time or closing, one end is left for each bank.
-    for (source_cents, is_target_open, end) in [
-        (Some(CENTS), true, "TransferCompleted"),
-        (Some(CENTS), false, "TransferFailed { reason: \"target-not-open\" }"),
-        (Some(CENTS - 1), true, "TransferFailed { reason: \"insufficient-funds\" }"),
-        (None, true, "TransferFailed { reason: \"not-open\" }"),
+    for (accounts, end) in [
+        ([Some(CENTS), Some(0)], "TransferCompleted"),
+        ([Some(CENTS), None], "TransferFailed { reason: \"target-not-open\" }"),
+        ([Some(CENTS - 1), Some(0)], "TransferFailed { reason: \"insufficient-funds\" }"),
+        ([None, Some(0)], "TransferFailed { reason: \"not-open\" }"),
     ] {
-        let mut bank = Bank::open(source_cents, is_target_open, 0);
+        let mut bank = Bank::open(accounts, 0);
         while !bank.process.unanswered().is_empty() {
             bank = bank.choose(&Choice::Decide);
         }
-        bank.assert_ended(source_cents.unwrap_or(0));
+        bank.assert_ended(accounts.into_iter().flatten().sum());
         assert_eq!(format!("{:?}", bank.transfer.last().unwrap()), end);
     }
 }
