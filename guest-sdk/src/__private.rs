@@ -11,8 +11,10 @@ pub use crate::bindings::exports::annals::plugin::descriptor::Guest as Exported;
 pub use crate::runtime::aggregate::AggregateComponent;
 pub use crate::runtime::descriptor::Package;
 pub use crate::runtime::export::{
-    AGGREGATE_WORLD, PROJECTION_WORLD, QUERYABLE_PROJECTION_WORLD, UPCASTER_WORLD,
+    AGGREGATE_WORLD, PROCESS_MANAGER_WORLD, PROJECTION_WORLD, QUERYABLE_PROJECTION_WORLD,
+    UPCASTER_WORLD,
 };
+pub use crate::runtime::process::ProcessManagerComponent;
 pub use crate::runtime::projection::{ProjectionComponent, QueryableComponent};
 pub use crate::runtime::upcaster::UpcasterComponent;
 

@@ -81,6 +81,60 @@ impl Context {
     }
 }
 
+/// What is true about the event, timer or reply that a process manager handles, and not said by it.
+///
+/// The host passes the same again when it repeats a call. There is no other clock and no other
+/// randomness.
+#[derive(Debug, Clone)]
+pub struct ProcessContext {
+    pub(crate) instance: String,
+    pub(crate) call: types::Context,
+}
+
+impl ProcessContext {
+    /// The id of the instance.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Id of the event, timer or reply.
+    #[must_use]
+    pub fn message_id(&self) -> &str {
+        &self.call.message_id
+    }
+
+    /// Id shared by everything that one outside request led to.
+    #[must_use]
+    pub fn correlation_id(&self) -> &str {
+        &self.call.correlation_id
+    }
+
+    /// When the host took it in, in milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.call.now
+    }
+
+    /// The namespace the instance is in.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.call.namespace
+    }
+
+    /// Who asked for what led here, as the host authenticated it.
+    #[must_use]
+    pub fn principal(&self) -> Option<&str> {
+        self.call.principal.as_deref()
+    }
+
+    /// A random number generator that starts the same for this call whenever it is asked for.
+    #[must_use]
+    pub fn random(&self) -> Random {
+        Random::from_seed(self.call.seed)
+    }
+}
+
 /// What is true about a query and not said by it.
 #[derive(Debug, Clone)]
 pub struct QueryContext {

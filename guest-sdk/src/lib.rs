@@ -140,6 +140,77 @@
 //! that `project` reads are best named in [`Projection::reads`], which fetches those of a whole batch
 //! at once.
 //!
+//! # A process manager
+//!
+//! A process manager follows what happens over several aggregates and sends them commands, with a state
+//! of its own per thing that it follows.
+//!
+//! ```
+//! use annals_sdk::{ProcessContext, ProcessManager, Reaction, Received, Reply, Sent, Timer, Unhandled};
+//!
+//! /// Thanks who opens an account with a gift, and takes no for an answer.
+//! struct WelcomeGift;
+//!
+//! #[annals_sdk::data]
+//! struct Gift {
+//!     account: String,
+//! }
+//!
+//! /// The events it wants, with the fields it needs.
+//! #[annals_sdk::event]
+//! enum Event {
+//!     AccountOpened,
+//! }
+//!
+//! /// What it sends, and to whom.
+//! #[annals_sdk::outgoing]
+//! enum Command {
+//!     #[annals(target = "account")]
+//!     DepositFunds { cents: i64 },
+//! }
+//!
+//! type Reacted = Result<Reaction<Gift, Command>, Unhandled>;
+//!
+//! impl ProcessManager for WelcomeGift {
+//!     const NAME: &'static str = "welcome-gift";
+//!     type State = Gift;
+//!     type Event = Event;
+//!     type Command = Command;
+//!
+//!     // One instance per account.
+//!     fn correlate(received: &Received<'_, Event>) -> Vec<String> {
+//!         vec![received.id().to_owned()]
+//!     }
+//!
+//!     fn on_event(_: Option<Gift>, received: Received<'_, Event>, ctx: &ProcessContext) -> Reacted {
+//!         let account = received.id().to_owned();
+//!         Ok(Reaction::keep(Gift { account }).start_timer("next-day", ctx.now_ms() + 86_400_000))
+//!     }
+//!
+//!     fn on_timer(gift: Gift, _: Timer, _: &ProcessContext) -> Reacted {
+//!         let account = gift.account.clone();
+//!         Ok(Reaction::keep(gift).send(account, Command::DepositFunds { cents: 500 }))
+//!     }
+//!
+//!     fn on_reply(_: Gift, _: Sent<Command>, _: Reply, _: &ProcessContext) -> Reacted {
+//!         Ok(Reaction::end())
+//!     }
+//! }
+//!
+//! annals_sdk::export_process_manager!(WelcomeGift);
+//!
+//! use annals_sdk::testing::given_instance;
+//!
+//! let gift = Command::DepositFunds { cents: 500 };
+//! given_instance::<WelcomeGift>("a1")
+//!     .when_event("account/a1", Event::AccountOpened)
+//!     .then_commands([])
+//!     .when_timer("next-day")
+//!     .then_commands([("a1", gift.clone())])
+//!     .when_reply(gift, Reply::Accepted)
+//!     .then_ended();
+//! ```
+//!
 //! # An upcaster
 //!
 //! An upcaster makes new shapes of old ones when events are read, so that aggregates and
@@ -218,6 +289,7 @@ mod context;
 mod host;
 pub mod log;
 mod message;
+mod process;
 mod projection;
 mod random;
 mod rejection;
@@ -233,10 +305,11 @@ pub use serde;
 pub use serde_json::{self, Value, json};
 
 pub use crate::aggregate::{Aggregate, Claim, Decision, Release};
-pub use crate::context::{Context, QueryContext};
+pub use crate::context::{Context, ProcessContext, QueryContext};
 pub use crate::message::{
-    Command, DecodeError, EncodeError, Event, Message, MessageType, Query, Shapes,
+    Command, DecodeError, EncodeError, Event, Message, MessageType, Outgoing, Query, Shapes,
 };
+pub use crate::process::{ProcessManager, Reaction, Received, Reply, Sent, Timer, Unhandled};
 pub use crate::projection::{EventMeta, Failure, Projection, Queries, QueryError};
 pub use crate::random::Random;
 pub use crate::rejection::Rejection;
@@ -334,6 +407,35 @@ pub use annals_sdk_macros::data;
 /// }
 /// ```
 pub use annals_sdk_macros::event;
+/// Makes an enum the commands that a process manager sends.
+///
+/// As [`command`], and each variant names the aggregate that takes it. Name the command and its fields
+/// as the aggregate does; they share no code.
+///
+/// ```
+/// use annals_sdk::{Message as _, Outgoing as _};
+///
+/// #[annals_sdk::outgoing]
+/// enum Command {
+///     #[annals(target = "account")]
+///     CreditForTransfer { transfer: String, cents: i64 },
+///     #[annals(target = "money-transfer")]
+///     CompleteTransfer,
+/// }
+///
+/// assert_eq!(Command::TARGETS, ["account", "money-transfer"]);
+/// assert_eq!(Command::CompleteTransfer.name(), "complete-transfer");
+/// ```
+///
+/// A command without a target goes nowhere:
+///
+/// ```compile_fail
+/// #[annals_sdk::outgoing]
+/// enum Command {
+///     CompleteTransfer,
+/// }
+/// ```
+pub use annals_sdk_macros::outgoing;
 /// Makes an enum the queries of a projection; a variant's fields are the query's parameters.
 ///
 /// As [`command`], with [`Queries`](trait@Queries) as its use.
@@ -427,6 +529,20 @@ macro_rules! export_projection {
             descriptor::__export_annals_plugin_descriptor_0_1_0_cabi,
             projection::__export_annals_plugin_projection_0_1_0_cabi,
             query::__export_annals_plugin_query_0_1_0_cabi,
+        );
+    };
+}
+
+/// Makes a [`ProcessManager`] the one that this component is. Once per crate, as
+/// [`export_aggregate`].
+#[macro_export]
+macro_rules! export_process_manager {
+    ($process_manager:ty) => {
+        $crate::__export!(
+            ProcessManagerComponent<$process_manager>,
+            PROCESS_MANAGER_WORLD,
+            descriptor::__export_annals_plugin_descriptor_0_1_0_cabi,
+            process_manager::__export_annals_plugin_process_manager_0_1_0_cabi,
         );
     };
 }

@@ -17,7 +17,8 @@ pub struct MessageType {
 }
 
 /// An enum whose variants are kinds of messages. Implemented by [`command`](macro@crate::command),
-/// [`event`](macro@crate::event) and [`query`](macro@crate::query).
+/// [`event`](macro@crate::event), [`outgoing`](macro@crate::outgoing), [`query`](macro@crate::query) and
+/// [`shapes`](macro@crate::shapes).
 pub trait Message: Sized + fmt::Debug + Clone + PartialEq + 'static {
     /// The variants, in the order they are written. A type index is an index into this.
     const TYPES: &'static [MessageType];
@@ -64,7 +65,13 @@ pub trait Message: Sized + fmt::Debug + Clone + PartialEq + 'static {
 /// Commands of an aggregate; see [`command`](macro@crate::command).
 pub trait Command: Message {}
 
-/// Events of an aggregate or projection; see [`event`](macro@crate::event).
+/// Commands that a process manager sends; see [`outgoing`](macro@crate::outgoing).
+pub trait Outgoing: Message {
+    /// Per variant, in the order of [`Message::TYPES`], the aggregate that takes it.
+    const TARGETS: &'static [&'static str];
+}
+
+/// Events of an aggregate, projection or process manager; see [`event`](macro@crate::event).
 pub trait Event: Message {}
 
 /// Events that an upcaster takes or makes, of which one event may be there in several versions; see

@@ -4,5 +4,6 @@ pub(crate) mod aggregate;
 mod columns;
 pub(crate) mod descriptor;
 pub(crate) mod export;
+pub(crate) mod process;
 pub(crate) mod projection;
 pub(crate) mod upcaster;

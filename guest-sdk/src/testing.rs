@@ -4,7 +4,8 @@
 //! field that does not come back from JSON as it went in. What a rule of the contract forbids and a
 //! type cannot, these functions check on the way: a decision changes no state, a snapshot gives the
 //! same state back, a projection writes the same rows whatever the size of its batches, an upcaster
-//! makes the same of an event whatever it is given beside it.
+//! makes the same of an event whatever it is given beside it, a process manager reacts in the same way
+//! when a call is repeated, and stays within its limits.
 //!
 //! All of them panic, with what was expected and what was found, as assertions do.
 //!
@@ -37,10 +38,12 @@
 //! ```
 
 mod aggregate;
+mod process;
 mod projection;
 mod upcaster;
 
 pub use self::aggregate::{Given, Outcome, given};
+pub use self::process::{Instance, given_instance, instances_of};
 pub use self::projection::{Projected, project};
 pub use self::upcaster::{Stored, Upcasted, given_stored};
 
@@ -54,7 +57,7 @@ pub fn logged() -> Vec<String> {
 }
 
 /// When tests take place, unless they say otherwise: 2025-01-01T00:00:00Z.
-const NOW_MS: u64 = 1_735_689_600_000;
+pub const NOW_MS: u64 = 1_735_689_600_000;
 
 /// The context of a message that nobody special sent.
 fn context() -> types::Context {

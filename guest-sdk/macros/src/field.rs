@@ -12,6 +12,8 @@ pub(crate) struct MessageVariant {
     /// On the wire.
     pub(crate) name: String,
     pub(crate) schema_version: u32,
+    /// Of a command that is sent, the aggregate that takes it.
+    pub(crate) target: Option<String>,
     /// Attributes that its data's own type takes over: documentation, serde's, schemars'.
     pub(crate) carried: Vec<Attribute>,
     pub(crate) shape: Shape,
@@ -39,6 +41,7 @@ impl MessageVariant {
     pub(crate) fn parse(variant: &Variant) -> syn::Result<Self> {
         let mut name = kebab_case(&variant.ident.to_string());
         let mut schema_version = 1;
+        let mut target = None;
         for attribute in variant.attrs.iter().filter(|a| a.path().is_ident("annals")) {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("name") {
@@ -57,7 +60,15 @@ impl MessageVariant {
                     }
                     return Err(syn::Error::new(literal.span(), "schema versions start at 1"));
                 }
-                Err(meta.error("expected `name` or `schema_version`"))
+                if meta.path.is_ident("target") {
+                    let literal: LitStr = meta.value()?.parse()?;
+                    if !is_kebab_case(&literal.value()) {
+                        return Err(syn::Error::new(literal.span(), KEBAB_CASE_TARGET));
+                    }
+                    target = Some(literal.value());
+                    return Ok(());
+                }
+                Err(meta.error("expected `name`, `schema_version` or `target`"))
             })?;
         }
         if !is_kebab_case(&name) {
@@ -67,6 +78,7 @@ impl MessageVariant {
             ident: variant.ident.clone(),
             name,
             schema_version,
+            target,
             carried: variant.attrs.iter().filter(|a| is_carried(a)).cloned().collect(),
             shape: Shape::parse(&variant.fields)?,
         })
@@ -80,6 +92,9 @@ fn is_carried(attribute: &Attribute) -> bool {
 
 const KEBAB_CASE: &str = "a message name is 1 to 64 lower-case letters and digits, in words joined \
                           by single dashes, and starts with a letter";
+
+const KEBAB_CASE_TARGET: &str = "a target is the name of an aggregate: lower-case letters and digits, \
+                                 in words joined by single dashes";
 
 impl Shape {
     fn parse(fields: &Fields) -> syn::Result<Self> {

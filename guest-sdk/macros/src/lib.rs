@@ -16,10 +16,16 @@ pub fn command(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_message(Kind::Command, &arguments, item)
 }
 
-/// Makes an enum the events of an aggregate or projection; see `annals_sdk::event`.
+/// Makes an enum the events of an aggregate, projection or process manager; see `annals_sdk::event`.
 #[proc_macro_attribute]
 pub fn event(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_message(Kind::Event, &arguments, item)
+}
+
+/// Makes an enum the commands that a process manager sends; see `annals_sdk::outgoing`.
+#[proc_macro_attribute]
+pub fn outgoing(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand_message(Kind::Outgoing, &arguments, item)
 }
 
 /// Makes an enum the shapes that an upcaster takes or makes; see `annals_sdk::shapes`.

@@ -1,4 +1,4 @@
-//! `#[command]`, `#[event]`, `#[shapes]` and `#[query]`: an enum whose variants are kinds of messages.
+//! `#[command]`, `#[event]`, `#[outgoing]`, `#[shapes]` and `#[query]`: an enum whose variants are kinds of messages.
 //!
 //! Each variant with fields gets a hidden struct of the same fields. That struct is decoded and
 //! described (`Deserialize`, `JsonSchema`); the enum itself is encoded, as an untagged `Serialize`
@@ -17,6 +17,7 @@ use crate::field::{MessageVariant, Shape};
 pub(crate) enum Kind {
     Command,
     Event,
+    Outgoing,
     Shapes,
     Query,
 }
@@ -26,6 +27,7 @@ impl Kind {
         match self {
             Self::Command => format_ident!("Command"),
             Self::Event => format_ident!("Event"),
+            Self::Outgoing => format_ident!("Outgoing"),
             Self::Shapes => format_ident!("Shapes"),
             Self::Query => format_ident!("Query"),
         }
@@ -35,6 +37,11 @@ impl Kind {
     /// Events are history: a field that another version recorded is none of our business.
     fn refuses_unknown_fields(self) -> bool {
         matches!(self, Self::Command | Self::Query)
+    }
+
+    /// What is sent goes to somebody; everything else is for whoever declares it.
+    fn has_targets(self) -> bool {
+        self == Self::Outgoing
     }
 
     /// Everyone but an upcaster knows one version of a message.
@@ -53,6 +60,7 @@ pub(crate) fn expand(kind: Kind, mut input: DeriveInput) -> syn::Result<TokenStr
     }
     let variants =
         data.variants.iter().map(MessageVariant::parse).collect::<syn::Result<Vec<_>>>()?;
+    check_targets(kind, &variants)?;
     refuse_equal_names(kind, &variants)?;
     for variant in &mut data.variants {
         variant.attrs.retain(|attribute| {
@@ -72,12 +80,27 @@ pub(crate) fn expand(kind: Kind, mut input: DeriveInput) -> syn::Result<TokenStr
     })
 }
 
+fn check_targets(kind: Kind, variants: &[MessageVariant]) -> syn::Result<()> {
+    for variant in variants {
+        let message = match (kind.has_targets(), &variant.target) {
+            (true, None) => {
+                "say which aggregate takes it: `#[annals(target = \"..\")]` above the variant"
+            }
+            (false, Some(_)) => "only what a process manager sends has a target",
+            _ => continue,
+        };
+        return Err(syn::Error::new(variant.ident.span(), message));
+    }
+    Ok(())
+}
+
 fn refuse_equal_names(kind: Kind, variants: &[MessageVariant]) -> syn::Result<()> {
     for (index, variant) in variants.iter().enumerate() {
         let is_same = |earlier: &MessageVariant| {
             let is_other_version =
                 kind.takes_several_versions() && earlier.schema_version != variant.schema_version;
-            earlier.name == variant.name && !is_other_version
+            let is_for_another = earlier.target != variant.target;
+            earlier.name == variant.name && !is_other_version && !is_for_another
         };
         if variants.iter().take(index).any(is_same) {
             let message = format!("a message is already named `{}`", variant.name);
@@ -129,6 +152,10 @@ fn implementation(
     let units = units.iter().map(|variant| &variant.ident);
     let others = (!others.is_empty()).then(|| quote!(_ => ::annals_sdk::__private::encode(self),));
     let marker = kind.marker();
+    let targets = kind.has_targets().then(|| {
+        let targets = variants.iter().filter_map(|variant| variant.target.as_ref());
+        quote!(const TARGETS: &'static [&'static str] = &[#(#targets),*];)
+    });
 
     Ok(quote! {
         const _: () = {
@@ -163,7 +190,7 @@ fn implementation(
                 }
             }
 
-            impl ::annals_sdk::#marker for #ident {}
+            impl ::annals_sdk::#marker for #ident { #targets }
         };
     })
 }

@@ -2,7 +2,9 @@
 
 use crate::bindings::exports::annals::plugin::descriptor::{Description, MessageType};
 use crate::canonical::state_schema;
-use crate::{Aggregate, Message, Projection, Queries, Upcaster, json};
+use crate::{
+    Aggregate, Message, Outgoing as _, ProcessManager, Projection, Queries, Upcaster, json,
+};
 
 /// What a plugin's `Cargo.toml` says; the export macros read it in the plugin's crate.
 pub trait Package: 'static {
@@ -55,6 +57,16 @@ pub(crate) fn describe_queries<T: Queries, P: Package>() -> Description {
     let mut description = describe_projection::<T, P>();
     description.extensions.push((QUERIES.to_owned(), json!(queries).to_string().into_bytes()));
     description
+}
+
+pub(crate) fn describe_process<T: ProcessManager, P: Package>() -> Description {
+    Description {
+        commands: message_types::<T::Command>(),
+        targets: T::Command::TARGETS.iter().map(|&target| target.to_owned()).collect(),
+        events: message_types::<T::Event>(),
+        state_schema: state_schema::<T::State>(T::STATE_VERSION),
+        ..empty::<P>(T::NAME)
+    }
 }
 
 pub(crate) fn describe_upcaster<T: Upcaster, P: Package>() -> Description {

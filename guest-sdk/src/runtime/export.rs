@@ -12,7 +12,9 @@ pub const PROJECTION_WORLD: &[u8; PROJECTION_WORLD_BYTES] =
 /// The encoded world `queryable-projection-plugin`.
 pub const QUERYABLE_PROJECTION_WORLD: &[u8; QUERYABLE_PROJECTION_WORLD_BYTES] =
     include_bytes!("../bindings/queryable-projection-plugin.world");
-
+/// The encoded world `process-manager-plugin`.
+pub const PROCESS_MANAGER_WORLD: &[u8; PROCESS_MANAGER_WORLD_BYTES] =
+    include_bytes!("../bindings/process-manager-plugin.world");
 /// The encoded world `upcaster-plugin`.
 pub const UPCASTER_WORLD: &[u8; UPCASTER_WORLD_BYTES] =
     include_bytes!("../bindings/upcaster-plugin.world");
@@ -21,6 +23,8 @@ const AGGREGATE_WORLD_BYTES: usize = include_bytes!("../bindings/aggregate-plugi
 const PROJECTION_WORLD_BYTES: usize = include_bytes!("../bindings/projection-plugin.world").len();
 const QUERYABLE_PROJECTION_WORLD_BYTES: usize =
     include_bytes!("../bindings/queryable-projection-plugin.world").len();
+const PROCESS_MANAGER_WORLD_BYTES: usize =
+    include_bytes!("../bindings/process-manager-plugin.world").len();
 const UPCASTER_WORLD_BYTES: usize = include_bytes!("../bindings/upcaster-plugin.world").len();
 
 /// Exports a component: its functions, interface by interface, and its world.

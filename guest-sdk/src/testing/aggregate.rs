@@ -135,6 +135,15 @@ impl<A: Aggregate> Outcome<A> {
         self.given.when(command)
     }
 
+    /// What was decided, or why the command was rejected.
+    ///
+    /// # Errors
+    ///
+    /// The rejection.
+    pub const fn result(&self) -> Result<&Decision<A::Event>, &Rejection> {
+        self.result.as_ref()
+    }
+
     /// What was decided.
     ///
     /// # Panics

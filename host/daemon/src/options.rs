@@ -128,6 +128,7 @@ pub(crate) fn runtime_limits(limits: &Limits) -> RuntimeLimits {
         decide_fuel_max: limits.decide_fuel_max.get(),
         event_fuel_max: limits.event_fuel_max.get(),
         upcast_fuel_max: limits.upcast_fuel_max.get(),
+        react_fuel_max: limits.react_fuel_max.get(),
         bulk_fuel_max: limits.bulk_fuel_max.get(),
         memory_bytes_max: limits.memory_bytes_max.get(),
         table_elements_max: limits.table_elements_max.get(),

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::str::FromStr;
 
 use annals_core::event::{ContentType, SchemaVersion};
-use annals_core::name::{EventType, InvalidName, PluginName, TableName};
+use annals_core::name::{CommandName, EventType, InvalidName, PluginName, TableName};
 use annals_core::plugin::{Description, MessageType, PluginKind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -59,12 +59,12 @@ pub(crate) fn check(kind: PluginKind, said: descriptor::Description) -> Checked<
             "the state schema has more than {SHORT_TEXT_BYTES_MAX} bytes"
         )));
     }
-    let commands = message_types("commands", said.commands)?;
+    let (commands, targets) = commands(kind, said.commands, &said.targets)?;
     Ok(Description {
         name: parsed(&said.name)?,
         version: said.version,
         summary: said.summary,
-        targets: parsed_list::<PluginName>("targets", &said.targets, commands.len())?,
+        targets,
         commands,
         events: events(kind, said.events)?,
         produces: produces(kind, &said.extensions)?,
@@ -135,6 +135,25 @@ fn check_kind(kind: PluginKind, said: &descriptor::Description) -> Checked<()> {
         )));
     }
     Ok(())
+}
+
+/// The commands, and of a process manager who takes each: two targets may have commands of one name.
+fn commands(
+    kind: PluginKind,
+    said: Vec<descriptor::MessageType>,
+    targets: &[String],
+) -> Checked<(Vec<MessageType<CommandName>>, Vec<PluginName>)> {
+    if kind != PluginKind::ProcessManager {
+        return Ok((message_types("commands", said)?, Vec::new()));
+    }
+    check_count("commands", said.len(), MESSAGE_TYPES_MAX)?;
+    let commands: Vec<_> = said.into_iter().map(message_type).collect::<Checked<_>>()?;
+    let targets = parsed_list::<PluginName>("targets", targets, commands.len())?;
+    let of_target = |(command, target): (&MessageType<CommandName>, &PluginName)| {
+        format!("{target} {}", command.name)
+    };
+    unique("commands", commands.iter().zip(&targets).map(of_target).collect())?;
+    Ok((commands, targets))
 }
 
 /// A reader knows one schema version of an event; an upcaster may take several.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes ─► check ─► cache, or compile ─► link ─► describe ─► WasmPlugin
-//!                                                              │ aggregate() projection() upcaster()
+//!                                                              │ aggregate(), projection(), …
 //!                                                              ▼
 //!                                        Sandbox: one store, one instance, one way to call
 //! ```
@@ -16,6 +16,7 @@
 //! a thread that compiles, which may take seconds.
 
 mod aggregate;
+mod batch;
 mod cache;
 mod check;
 mod compile;
@@ -31,6 +32,7 @@ mod log_gate;
 mod message;
 mod meter;
 mod plugin;
+mod process_manager;
 mod projection;
 mod runtime;
 mod sandbox;

@@ -20,10 +20,13 @@ pub struct RuntimeLimits {
     pub compile_wait_max: Duration,
     /// Fuel of `decide`, and of the fixed part of every other call: about 50 ms of work.
     pub decide_fuel_max: u64,
-    /// What every event of `evolve` and `project` adds to the fuel of the call: about 0.5 ms.
+    /// What every event of `evolve`, `project` and `correlate` adds to the fuel of the call: about
+    /// 0.5 ms.
     pub event_fuel_max: u64,
     /// What every event of `upcast` adds to the fuel of the call: about 5 ms.
     pub upcast_fuel_max: u64,
+    /// Fuel of `on-event`, `on-timer` and `on-reply`: about 50 ms of work.
+    pub react_fuel_max: u64,
     /// Most fuel of a call with many events, of making a sandbox and of `describe`: about 500 ms.
     pub bulk_fuel_max: u64,
     /// Most linear memory of a sandbox, in bytes, over all its memories.
@@ -59,6 +62,7 @@ impl Default for RuntimeLimits {
             decide_fuel_max: 200_000_000,
             event_fuel_max: 2_000_000,
             upcast_fuel_max: 20_000_000,
+            react_fuel_max: 200_000_000,
             bulk_fuel_max: 2_000_000_000,
             memory_bytes_max: 64 << 20,
             table_elements_max: 1 << 18,
@@ -137,6 +141,7 @@ impl RuntimeLimits {
             decide_fuel_max: self.decide_fuel_max.max(other.decide_fuel_max),
             event_fuel_max: self.event_fuel_max.max(other.event_fuel_max),
             upcast_fuel_max: self.upcast_fuel_max.max(other.upcast_fuel_max),
+            react_fuel_max: self.react_fuel_max.max(other.react_fuel_max),
             bulk_fuel_max: self.bulk_fuel_max.max(other.bulk_fuel_max),
             memory_bytes_max: self.memory_bytes_max.max(other.memory_bytes_max),
             table_elements_max: self.table_elements_max.max(other.table_elements_max),
@@ -186,6 +191,11 @@ impl RuntimeLimits {
         }
     }
 
+    /// For a reaction of a process manager.
+    pub(crate) fn react_budget(&self) -> Budget {
+        Budget { fuel: self.react_fuel_max, key: "react_fuel_max" }
+    }
+
     /// For making a sandbox and for `describe`.
     pub(crate) fn bulk_budget(&self) -> Budget {
         Budget { fuel: self.bulk_fuel_max, key: "bulk_fuel_max" }
@@ -230,6 +240,8 @@ mod tests {
             budgets.map(|Budget { fuel, key }| (fuel, key)),
             [(40, "upcast_fuel_max"), (120, "upcast_fuel_max"), (150, "bulk_fuel_max")]
         );
+        let Budget { fuel, key } = RuntimeLimits { react_fuel_max: 70, ..limits }.react_budget();
+        assert_eq!((fuel, key), (70, "react_fuel_max"));
     }
 
     #[test]

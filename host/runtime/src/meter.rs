@@ -11,7 +11,7 @@ use annals_core::time::Clock;
 use annals_core::usage::{HandlerUsage, PluginUsage};
 
 /// The functions that are told apart; `other` is whatever is not among them.
-const HANDLERS: [&str; 12] = [
+const HANDLERS: [&str; 16] = [
     "instantiate",
     "describe",
     "constructor",
@@ -23,6 +23,10 @@ const HANDLERS: [&str; 12] = [
     "project",
     "answer",
     "upcast",
+    "correlate",
+    "on-event",
+    "on-timer",
+    "on-reply",
     OTHER,
 ];
 
@@ -123,7 +127,8 @@ impl Meter {
     fn counts(&self, handler: &str) -> &Counts {
         let [instantiate, describe, constructor, restore, evolve, decide, snapshot, rest @ ..] =
             &self.handlers;
-        let [destructor, project, answer, upcast, other] = rest;
+        let [destructor, project, answer, upcast, rest @ ..] = rest;
+        let [correlate, on_event, on_timer, on_reply, other] = rest;
         match handler {
             "instantiate" => instantiate,
             "describe" => describe,
@@ -136,6 +141,10 @@ impl Meter {
             "project" => project,
             "answer" => answer,
             "upcast" => upcast,
+            "correlate" => correlate,
+            "on-event" => on_event,
+            "on-timer" => on_timer,
+            "on-reply" => on_reply,
             _ => other,
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use annals_core::plugin::{Description, PluginKind};
 use annals_core::port::guest::{
-    AggregateGuest, GuestFailure, GuestPlugin, Inspection, LoadError, ProjectionGuest,
-    UpcasterGuest,
+    AggregateGuest, GuestFailure, GuestPlugin, Inspection, LoadError, ProcessManagerGuest,
+    ProjectionGuest, UpcasterGuest,
 };
 use annals_core::time::Clock;
 use annals_core::usage::PluginUsage;
@@ -21,6 +21,7 @@ use crate::host::{self, HostState};
 use crate::limits::RuntimeLimits;
 use crate::log_gate::LogGate;
 use crate::meter::Meter;
+use crate::process_manager::WasmProcessManager;
 use crate::projection::{ProjectionIndices, WasmProjection};
 use crate::sandbox::{Call, Sandbox};
 use crate::text::printable;
@@ -138,6 +139,14 @@ impl GuestPlugin for WasmPlugin {
             return Err(self.is_another_kind(PluginKind::Upcaster));
         };
         let guest = WasmUpcaster::open(&self.name, &self.component, exports, self.state())?;
+        Ok(Box::new(guest))
+    }
+
+    fn process_manager(&self) -> Result<Box<dyn ProcessManagerGuest>, GuestFailure> {
+        let Exports::ProcessManager(exports) = &self.exports else {
+            return Err(self.is_another_kind(PluginKind::ProcessManager));
+        };
+        let guest = WasmProcessManager::open(&self.name, &self.component, exports, self.state())?;
         Ok(Box::new(guest))
     }
 

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use annals_core::columns::EventBatch;
-use annals_core::place::{Position, Revision};
 use annals_core::plugin::{Context, GuestWrite, ProjectFailure, QueryRefusal};
 use annals_core::port::guest::{GuestFailure, ProjectionGuest, ViewReader};
-use annals_core::time::Timestamp;
 use uuid::fmt::Hyphenated;
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
-use crate::contract::v0_1_0::{self, projection, query};
+use crate::batch::{Columns, batch_bytes};
+use crate::contract::v0_1_0::{projection, query};
 use crate::host::HostState;
 use crate::message;
 use crate::sandbox::{Call, Sandbox};
@@ -119,50 +118,6 @@ impl ProjectionGuest for WasmProjection {
         self.sandbox.answered(call, answered.as_ref().map_or(0, Vec::len));
         Ok(answered.map_err(Into::into))
     }
-}
-
-/// The columns of a batch that the contract has as plain numbers and texts.
-struct Columns<'a> {
-    streams: Vec<&'a str>,
-    revisions: Vec<u64>,
-    positions: Vec<u64>,
-    recorded_at: Vec<u64>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(events: &'a EventBatch) -> Self {
-        Self {
-            streams: events.streams.iter().map(AsRef::as_ref).collect(),
-            revisions: events.revisions.iter().copied().map(Revision::get).collect(),
-            positions: events.positions.iter().copied().map(Position::get).collect(),
-            recorded_at: events.recorded_at.iter().copied().map(Timestamp::ms).collect(),
-        }
-    }
-
-    fn lowered(&'a self, events: &'a EventBatch) -> v0_1_0::EventBatch<'a> {
-        v0_1_0::EventBatch {
-            partition: events.partition.0,
-            streams: &self.streams,
-            stream_indexes: &events.stream_indexes,
-            event_types: &events.event_types,
-            revisions: &self.revisions,
-            positions: &self.positions,
-            recorded_at: &self.recorded_at,
-            data_ends: events.data.ends(),
-            data: events.data.bytes(),
-        }
-    }
-}
-
-/// How many bytes `events` take in the guest: 36 for the columns of an event, its data, and 8 beside
-/// each stream's id.
-fn batch_bytes(events: &EventBatch) -> usize {
-    let columns = events.events_count().saturating_mul(36);
-    events
-        .streams
-        .iter()
-        .fold(columns, |bytes, stream| bytes.saturating_add(stream.len()).saturating_add(8))
-        .saturating_add(events.data.bytes_count())
 }
 
 /// How many bytes of keys and values `writes` have.

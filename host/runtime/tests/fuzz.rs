@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals_components::{misbehaving, other_contract_version};
+use annals_components::{misbehaving, misbehaving_process, other_contract_version};
 use annals_core::columns::EventBatch;
 use annals_core::plugin::PluginKind;
 use annals_core::port::guest::{GuestPlugin, GuestRuntime as _};
@@ -84,7 +84,16 @@ fn call(plugin: &dyn GuestPlugin) {
                 drop(guest.project(&EventBatch::default(), Arc::new(Rows::default())));
             }
         }
-        PluginKind::ProcessManager | PluginKind::Upcaster => {}
+        PluginKind::ProcessManager => {
+            if let Ok(mut guest) = plugin.process_manager() {
+                drop(guest.correlate(&EventBatch::default()));
+            }
+        }
+        PluginKind::Upcaster => {
+            if let Ok(mut guest) = plugin.upcaster() {
+                drop(guest.upcast(&[]));
+            }
+        }
     }
 }
 
@@ -125,7 +134,11 @@ fn changed_components_are_refused_or_load() {
 #[test]
 fn changed_real_components_are_refused_or_load() {
     // Guards the same for components as compilers make them.
-    for (original, seed) in [(misbehaving().to_vec(), 3), (other_contract_version(), 4)] {
+    for (original, seed) in [
+        (misbehaving().to_vec(), 3),
+        (other_contract_version(), 4),
+        (misbehaving_process().to_vec(), 6),
+    ] {
         let (refused, _) = fuzz(&original, seed, 20);
         assert!(refused > 0);
     }

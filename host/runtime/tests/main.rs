@@ -17,6 +17,7 @@ mod limits;
 mod log;
 mod misbehaving;
 mod own_limits;
+mod process_manager;
 mod projection;
 mod support;
 mod upcaster;

@@ -12,8 +12,13 @@ use wit_component::StringEncoding;
 use wit_parser::{PackageId, Resolve, WorldId};
 
 /// Worlds whose encoding the SDK has in a file.
-const WORLDS: [&str; 4] =
-    ["aggregate-plugin", "projection-plugin", "queryable-projection-plugin", "upcaster-plugin"];
+const WORLDS: [&str; 5] = [
+    "aggregate-plugin",
+    "projection-plugin",
+    "queryable-projection-plugin",
+    "process-manager-plugin",
+    "upcaster-plugin",
+];
 
 /// Everything an SDK needs types for.
 const SDK_WORLD: &str = "
@@ -26,6 +31,7 @@ const SDK_WORLD: &str = "
         export annals:plugin/aggregate@0.1.0;
         export annals:plugin/projection@0.1.0;
         export annals:plugin/query@0.1.0;
+        export annals:plugin/process-manager@0.1.0;
         export annals:plugin/upcaster@0.1.0;
     }
 ";

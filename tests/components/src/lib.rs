@@ -10,6 +10,7 @@ mod build;
 mod contract;
 mod crafted;
 pub mod misbehaving;
+pub mod misbehaving_process;
 pub mod misbehaving_upcaster;
 
 use std::sync::OnceLock;
@@ -21,6 +22,7 @@ pub use crate::crafted::{
     upcaster, without_descriptor,
 };
 pub use crate::misbehaving::{DescribeFault, Misdeed, misbehaving, misbehaving_in_describe};
+pub use crate::misbehaving_process::misbehaving_process;
 pub use crate::misbehaving_upcaster::misbehaving_upcaster;
 
 /// The bank's aggregate `account`.
@@ -104,4 +106,32 @@ pub fn invite_totals() -> &'static [u8] {
 pub fn first_accounts() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| build::plugin("plugins/bank/first-accounts"))
+}
+
+/// The aggregate `money-transfer` of the bank.
+#[must_use]
+pub fn money_transfer() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/bank/money-transfer"))
+}
+
+/// The process manager `transfer` of the bank.
+#[must_use]
+pub fn transfer() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/bank/transfer"))
+}
+
+/// The projection `transfer-overview` of the bank.
+#[must_use]
+pub fn transfer_overview() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/bank/transfer-overview"))
+}
+
+/// The process manager `confirm-guests` of the guest list.
+#[must_use]
+pub fn confirm_guests() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/guest-list/confirm-guests"))
 }

@@ -47,6 +47,14 @@ fn the_misbehaving_upcaster_looks_like_any_other() {
 }
 
 #[test]
+fn the_misbehaving_process_manager_looks_like_any_other() {
+    // Guards its tests: they must reach the call, not fail at install.
+    let interfaces = valid(annals_components::misbehaving_process());
+    assert_eq!(interfaces.imports, Vec::<String>::new());
+    assert_eq!(interfaces.exports, [DESCRIPTOR, "annals:plugin/process-manager@0.1.0"]);
+}
+
+#[test]
 fn every_fault_of_describe_is_written_into_a_valid_component() {
     // Guards the place that is written over: each component is another, and valid.
     let mut seen = vec![annals_components::misbehaving().to_vec()];

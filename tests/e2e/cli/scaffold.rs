@@ -98,6 +98,26 @@ fn an_upcaster_makes_of_old_events_what_the_aggregate_reads() {
 }
 
 #[test]
+fn a_process_manager_passes_its_tests_and_says_what_it_sends() {
+    // Guards the template: its tests pass, and who takes its commands can be read off the component.
+    let talk = Talk::with_nothing();
+    let created = talk.say(&["plugin", "new", "idle-carts", "--kind", "process-manager"]);
+    assert_eq!(created.stdout, "created the process-manager `idle-carts` in `idle-carts`\n");
+    let plugin = talk.folder.path().join("idle-carts");
+    let tested = said(&mut compiling(&plugin, &["plugin", "test"])).ok();
+    assert!(tested.contains("test result: ok. 3 passed; 0 failed"), "{tested}");
+    let built = said(&mut compiling(&plugin, &["plugin", "build"])).ok();
+    for line in [
+        "  kind      process-manager",
+        "  imports   annals:plugin/log@0.1.0",
+        "  sends     shop-cart check-out",
+        "  events    item-added, item-removed, checked-out",
+    ] {
+        assert!(built.lines().any(|built| built == line), "{line}\n{built}");
+    }
+}
+
+#[test]
 fn a_plugin_that_does_not_compile_or_does_not_pass_is_the_users_fault() {
     // Guards exit code 1 for what cargo refuses, with cargo's own words on standard error.
     let folder = tempfile::tempdir().unwrap();

@@ -69,7 +69,7 @@ fn a_stream_goes_on_in_another_language() {
     // events of the others, and at the end all make the same state of all of them.
     run(async {
         let (_folder, daemon) = daemon();
-        let mut said = Vec::new();
+        let (mut said, mut reopened) = (Vec::new(), Vec::new());
         for (turn, language) in Language::ALL.into_iter().enumerate() {
             daemon.install("account", language.account()).await.ok();
             let id = format!("refused-{turn}");
@@ -95,7 +95,10 @@ fn a_stream_goes_on_in_another_language() {
             ] {
                 daemon.account("shared", command, &data).await.ok();
             }
+            reopened.push(close_and_refund(&daemon, &format!("closed-{turn}")).await);
         }
+        assert_eq!(at(&reopened[0], "/is_open"), true);
+        assert_eq!(reopened, vec![reopened[0].clone(); 3]);
         assert_eq!(said[1], said[0], "JavaScript refuses as Rust does");
         assert_eq!(said[2], said[0], "Python refuses as Rust does");
         let mut states = Vec::new();
@@ -108,6 +111,20 @@ fn a_stream_goes_on_in_another_language() {
         assert_eq!(states[1], states[0]);
         assert_eq!(states[2], states[0]);
     });
+}
+
+/// The state of an account that is closed while its money is in a transfer, and then refunded.
+async fn close_and_refund(daemon: &Daemon, id: &str) -> Value {
+    for (command, data) in [
+        ("open-account", r#"{"owner":"Ada","initial_cents":4}"#),
+        ("debit-for-transfer", r#"{"transfer":"t1","cents":4}"#),
+        ("close-account", "{}"),
+        ("refund-transfer", r#"{"transfer":"t1"}"#),
+    ] {
+        daemon.account(id, command, data).await.ok();
+    }
+    let account = daemon.get(&format!("/v1/aggregates/account/{id}")).await.ok();
+    at(&account, "/state").clone()
 }
 
 /// What a caller is told: of a rejection code and message, of malformed data that it is.

@@ -31,12 +31,18 @@ const RULES: &[(&str, &[&str])] = &[
     ("guest-sdk", &["guest-sdk/macros"]),
     ("guest-sdk/macros", &[]),
     ("guest-sdk/build", &[]),
+    // Its tests play the whole bank: the process manager with the aggregates it sends to.
+    (
+        "plugins/bank/transfer",
+        &["guest-sdk", "plugins/bank/account", "plugins/bank/money-transfer"],
+    ),
     ("plugins/", &["guest-sdk"]),
     ("tests/conformance", &["host/core"]),
     ("tests/simulation", &["host/core", "host/engine", "host/store-", "host/bus-"]),
     ("tests/components", &["guest-sdk/build"]),
     ("tests/components/capped-account", &["guest-sdk"]),
     ("tests/components/misbehaving", &["guest-sdk"]),
+    ("tests/components/misbehaving-process", &["guest-sdk"]),
     ("tests/components/misbehaving-upcaster", &["guest-sdk"]),
     ("tests/tidy", &[]),
 ];

@@ -74,6 +74,7 @@ impl Component {
                 .iter()
                 .map(|m| Message::new(m, m.name.as_str()))
                 .collect(),
+            targets: description.targets.iter().map(|target| target.as_str()).collect(),
             tables: description.tables.iter().map(|table| table.as_str()).collect(),
         }
     }
@@ -88,7 +89,7 @@ impl Component {
         }
         let lists = [
             ("imports", facts.imports.join(", ")),
-            ("commands", joined(&facts.commands)),
+            commands_of(&facts),
             ("events", joined(&facts.events)),
             ("produces", joined(&facts.produces)),
             ("tables", facts.tables.join(", ")),
@@ -132,6 +133,7 @@ pub(crate) struct Facts<'a> {
     commands: Vec<Message<'a>>,
     events: Vec<Message<'a>>,
     produces: Vec<Message<'a>>,
+    targets: Vec<&'a str>,
     tables: Vec<&'a str>,
 }
 
@@ -151,6 +153,16 @@ impl<'a> Message<'a> {
             schema: serde_json::from_str(&message.schema).ok(),
         }
     }
+}
+
+/// The commands: those it decides, or those it sends with who takes them.
+fn commands_of(facts: &Facts<'_>) -> (&'static str, String) {
+    if facts.targets.is_empty() {
+        return ("commands", joined(&facts.commands));
+    }
+    let sent = facts.targets.iter().zip(&facts.commands);
+    let sent: Vec<_> = sent.map(|(target, command)| format!("{target} {}", command.name)).collect();
+    ("sends", sent.join(", "))
 }
 
 fn joined(messages: &[Message<'_>]) -> String {

@@ -102,6 +102,10 @@ pub(super) fn run(args: &InstallArgs, output: &mut Output) -> Result<(), Failure
     if outcome != "installed" {
         return Ok(());
     }
+    // The commands of a process manager are not for it.
+    if kind == "process-manager" {
+        return Ok(());
+    }
     if let Some(command) = commands.first() {
         let data = example::of(command.schema.as_ref().unwrap_or(&Value::Null));
         let data = Some(data).filter(Value::is_object).unwrap_or_else(|| json!({}));

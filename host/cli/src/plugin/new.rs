@@ -16,14 +16,15 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The plugin is a Rust crate, an npm package or a Python package. The SDK is put into its folder
-`.annals`, so nothing else is needed but the language itself. Projections and upcasters are written
-in Rust; they take events of aggregates in any language.
+`.annals`, so nothing else is needed but the language itself. Projections, process managers and
+upcasters are written in Rust; they take events of aggregates in any language.
 
 Examples:
   annals plugin new shop-cart --kind aggregate
   annals plugin new shop-cart --kind aggregate --lang js
   annals plugin new shop-cart --kind aggregate --lang python
   annals plugin new cart-contents --kind projection --from-aggregate shop-cart
+  annals plugin new idle-carts --kind process-manager --from-aggregate shop-cart
   annals plugin new old-carts --kind upcaster --from-aggregate shop-cart")]
 pub(crate) struct NewArgs {
     /// Its name, in kebab-case; of an aggregate also the category of its streams
@@ -41,8 +42,8 @@ pub(crate) struct NewArgs {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 
-    /// Count the events of this aggregate (of a projection), or make its old ones new (of an
-    /// upcaster)
+    /// Count the events of this aggregate (of a projection), watch it (of a process manager), or
+    /// make its old events new (of an upcaster)
     #[arg(long, value_name = "NAME", default_value = "shop-cart")]
     from_aggregate: String,
 }
@@ -53,6 +54,8 @@ enum Kind {
     Aggregate,
     /// Keeps a view: turns events into rows
     Projection,
+    /// Follows what happens over several aggregates and sends them commands
+    ProcessManager,
     /// Makes new shapes of old events when they are read
     Upcaster,
 }
@@ -62,6 +65,7 @@ impl Kind {
         match self {
             Self::Aggregate => "aggregate",
             Self::Projection => "projection",
+            Self::ProcessManager => "process-manager",
             Self::Upcaster => "upcaster",
         }
     }
@@ -75,7 +79,7 @@ struct Created<'a> {
 }
 
 /// Names of types and crates that a plugin uses itself, or that its language keeps for itself.
-const TAKEN: [&str; 55] = [
+const TAKEN: [&str; 66] = [
     "abstract",
     "add-item",
     "aggregate",
@@ -106,6 +110,7 @@ const TAKEN: [&str; 55] = [
     "false",
     "final",
     "impl",
+    "instance",
     "item-added",
     "item-removed",
     "macro",
@@ -116,10 +121,17 @@ const TAKEN: [&str; 55] = [
     "option",
     "override",
     "proc-macro",
+    "process-context",
+    "process-manager",
     "projection",
+    "reacted",
+    "reaction",
+    "received",
     "rejection",
     "remove-item",
+    "reply",
     "result",
+    "sent",
     "serde",
     "static",
     "std",
@@ -127,9 +139,12 @@ const TAKEN: [&str; 55] = [
     "struct",
     "table",
     "test",
+    "timer",
     "trait",
+    "unhandled",
     "unreadable",
     "upcast",
+    "waiting",
     "writes",
 ];
 
@@ -144,6 +159,7 @@ pub(super) fn run(args: &NewArgs, output: &mut Output) -> Result<(), Failure> {
     let summary = match args.kind {
         Kind::Aggregate => format!("Keeps the rules of a {words}"),
         Kind::Projection => format!("What each {aggregate} holds"),
+        Kind::ProcessManager => format!("Checks out each {aggregate} that nobody changes"),
         Kind::Upcaster => format!("Old events of a {aggregate}, as of today"),
     };
     let words = [
@@ -176,8 +192,9 @@ fn templates(kind: Kind, language: Language) -> Result<&'static Templates, Failu
         (Kind::Aggregate, Language::Js) => Ok(template::JS_AGGREGATE),
         (Kind::Aggregate, Language::Python) => Ok(template::PYTHON_AGGREGATE),
         (Kind::Projection, Language::Rust) => Ok(template::PROJECTION),
+        (Kind::ProcessManager, Language::Rust) => Ok(template::PROCESS_MANAGER),
         (Kind::Upcaster, Language::Rust) => Ok(template::UPCASTER),
-        (Kind::Projection | Kind::Upcaster, _) => {
+        (Kind::Projection | Kind::ProcessManager | Kind::Upcaster, _) => {
             Err(Failure::yours(format!("{}s are written in Rust", kind.as_str()))
                 .with_hint("leave out `--lang`: it takes events of aggregates in any language"))
         }

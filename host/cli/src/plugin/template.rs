@@ -55,6 +55,14 @@ pub(super) const UPCASTER: &Templates = &[
     ("tests/shapes.rs", include_str!("../../templates/upcaster/shapes.rs.txt")),
 ];
 
+/// A process manager.
+pub(super) const PROCESS_MANAGER: &Templates = &[
+    MANIFEST,
+    IGNORED,
+    ("src/lib.rs", include_str!("../../templates/process-manager/lib.rs.txt")),
+    ("tests/steps.rs", include_str!("../../templates/process-manager/steps.rs.txt")),
+];
+
 /// An aggregate in JavaScript.
 pub(super) const JS_AGGREGATE: &Templates = &[
     ("package.json", include_str!("../../templates/js/package.json.txt")),

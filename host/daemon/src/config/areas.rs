@@ -272,10 +272,12 @@ area! {
         compile_wait_max: Duration = runtime().compile_wait_max;
         /// Fuel of `decide`, and of the fixed part of every other call.
         decide_fuel_max: NonZeroU64 = count_u64(runtime().decide_fuel_max);
-        /// What each event of `evolve` and `project` adds to the fuel of the call.
+        /// What each event of `evolve`, `project` and `correlate` adds to the fuel of the call.
         event_fuel_max: NonZeroU64 = count_u64(runtime().event_fuel_max);
         /// What each event of `upcast` adds to the fuel of the call.
         upcast_fuel_max: NonZeroU64 = count_u64(runtime().upcast_fuel_max);
+        /// Fuel of `on-event`, `on-timer` and `on-reply`.
+        react_fuel_max: NonZeroU64 = count_u64(runtime().react_fuel_max);
         /// Most fuel of a call with many events, of starting a sandbox and of `describe`.
         bulk_fuel_max: NonZeroU64 = count_u64(runtime().bulk_fuel_max);
         /// Most memory of a sandbox.

@@ -5,7 +5,7 @@ mod map;
 
 pub(crate) use bindings::annals::plugin::log::Level;
 pub(crate) use bindings::annals::plugin::types::{
-    CommandParam as Command, Context, EventBatch, History,
+    CommandParam as Command, Context, EventBatch, History, RecordedEvent,
 };
 pub(crate) use bindings::annals::plugin::view::RowKey;
 pub(crate) use bindings::exports::annals::plugin::{

@@ -178,6 +178,18 @@ fn each_kind_has_its_own_lists() {
         |said| said.targets = targets(1),
         "a plugin of kind `process-manager` with 2 commands has 2 targets, not 1",
     );
+    refused_as(
+        PluginKind::ProcessManager,
+        |said| {
+            said.targets = targets(2);
+            said.commands[1] = said.commands[0].clone();
+        },
+        &format!("`account {}` is in its commands twice", said().commands[0].name),
+    );
+    accepted(PluginKind::ProcessManager, |said| {
+        said.targets = vec!["account".to_owned(), "door".to_owned()];
+        said.commands[1] = said.commands[0].clone();
+    });
     refused(
         |said| said.targets = targets(2),
         "a plugin of kind `aggregate` with 2 commands has 0 targets, not 2",

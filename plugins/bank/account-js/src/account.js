@@ -12,7 +12,8 @@
  *
  * An account takes part in transfers: it is debited, credited, and refunded when the other end
  * refuses. Messages may arrive twice, so it remembers the transfers it has seen and accepts what it
- * did already without doing it again.
+ * did already without doing it again. It does not hear how a transfer ends, so it may be closed while
+ * a refund could still come: the refund is taken, and opens the account again for its owner.
  *
  * @module
  */

@@ -55,15 +55,12 @@ export const withdrawFunds = command(
 /** Closes the account. */
 export const closeAccount = command(
   "close-account",
-  "Closes an account with nothing on it and nothing that could come back.",
+  "Closes an account with nothing on it; money that comes back opens it again.",
   {},
   (account) => {
     mustBeOpen(account);
-    const { balance_cents: balance, in_transfers_cents: inTransfers } = account;
+    const { balance_cents: balance } = account;
     ensure(balance === 0n, "balance-not-zero", `the balance is ${balance}`);
-    // A refund must not find the account closed.
-    const mayComeBack = `${inTransfers} are in transfers and may come back`;
-    ensure(inTransfers === 0n, "balance-not-zero", mayComeBack);
     return accountClosed();
   },
 );
@@ -108,7 +105,10 @@ export const refundTransfer = command(
     if (cents === null) {
       throw new Rejection("unknown-transfer", `nothing was debited for transfer ${transfer}`);
     }
-    return transferRefunded({ transfer, cents });
+    const refunded = transferRefunded({ transfer, cents });
+    if (account.is_open) return refunded;
+    // The money must go to somebody who can take it out.
+    return [accountOpened({ owner: account.owner, initial_cents: 0n }), refunded];
   },
 );
 

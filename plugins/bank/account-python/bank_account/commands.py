@@ -29,7 +29,7 @@ class WithdrawFunds:
 
 @command
 class CloseAccount:
-    """Closes an account with nothing on it and nothing that could come back."""
+    """Closes an account with nothing on it; money that comes back opens it again."""
 
 
 @command

@@ -107,11 +107,12 @@ class Rules(unittest.TestCase):
         refused = given(opened(1)).when(CloseAccount())
         refused.then_rejected("balance-not-zero", "the balance is 1")
 
-    def test_does_not_close_an_account_while_a_refund_could_come(self) -> None:
-        # Guards "no pending transfer": a refund would pay into a closed account.
-        refused = given(opened(10), debited(10)).when(CloseAccount())
-        refused.then_rejected("balance-not-zero", "10 are in transfers and may come back")
-        refused.when(REFUND).when(WithdrawFunds(10)).when(CloseAccount()).then(AccountClosed())
+    def test_a_refund_opens_a_closed_account_again(self) -> None:
+        # Guards the money of a transfer that fails after its source was closed: the owner can have it.
+        closed = given(opened(10), debited(10)).when(CloseAccount()).then(AccountClosed())
+        refunded = closed.when(REFUND).then(opened(0), TransferRefunded("t1", 10))
+        refunded.then_state(balance_cents=10, is_open=True)
+        refunded.when(WithdrawFunds(10)).when(CloseAccount()).then(AccountClosed())
 
     def test_debits_once_per_transfer(self) -> None:
         # Guards B5.

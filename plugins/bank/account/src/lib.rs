@@ -12,7 +12,8 @@
 //!
 //! An account takes part in transfers: it is debited, credited, and refunded when the other end
 //! refuses. Messages may arrive twice, so it remembers the transfers it has seen and accepts what
-//! it did already without doing it again.
+//! it did already without doing it again. It does not hear how a transfer ends, so it may be closed
+//! while a refund could still come: the refund is taken, and opens the account again for its owner.
 //!
 //! The tests are in `tests/rules.rs` and run natively.
 
@@ -70,7 +71,7 @@ pub enum Command {
         /// More than 0, and at most the balance.
         cents: i64,
     },
-    /// Closes an account with nothing on it and nothing that could come back.
+    /// Closes an account with nothing on it; money that comes back opens it again.
     CloseAccount,
     /// Takes money out for a transfer, once per transfer.
     DebitForTransfer {

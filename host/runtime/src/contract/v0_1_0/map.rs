@@ -1,13 +1,13 @@
 //! From what a guest of contract 0.1.0 returns to the host's types, unchecked, and back.
 
 use annals_core::plugin::{
-    Decision, GuestClaim, GuestEvent, GuestRowKey, GuestShape, GuestWrite, ProjectFailure,
-    QueryRefusal, Refusal,
+    Decision, GuestClaim, GuestEvent, GuestRowKey, GuestShape, GuestTimer, GuestWrite, Outgoing,
+    ProjectFailure, QueryRefusal, Reaction, Refusal,
 };
 use annals_core::time::Timestamp;
 
 use super::bindings::annals::plugin::{types, view};
-use super::{aggregate, projection, query, upcaster};
+use super::{aggregate, process_manager, projection, query, upcaster};
 
 impl From<aggregate::Decision> for Decision {
     fn from(decision: aggregate::Decision) -> Self {
@@ -85,5 +85,32 @@ impl From<query::QueryError> for QueryRefusal {
 impl From<upcaster::StoredEventResult> for GuestShape {
     fn from(event: upcaster::StoredEventResult) -> Self {
         Self { name: event.name, schema_version: event.schema_version, data: event.data }
+    }
+}
+
+impl From<process_manager::Reaction> for Reaction {
+    fn from(reaction: process_manager::Reaction) -> Self {
+        Self {
+            state: reaction.state,
+            commands: reaction.commands.into_iter().map(Into::into).collect(),
+            start_timers: reaction.start_timers.into_iter().map(Into::into).collect(),
+            cancel_timers: reaction.cancel_timers,
+        }
+    }
+}
+
+impl From<process_manager::OutgoingResult> for Outgoing {
+    fn from(outgoing: process_manager::OutgoingResult) -> Self {
+        Self {
+            target_id: outgoing.target_id,
+            command_type: outgoing.command.command_type,
+            data: outgoing.command.data,
+        }
+    }
+}
+
+impl From<process_manager::TimerResult> for GuestTimer {
+    fn from(timer: process_manager::TimerResult) -> Self {
+        Self { name: timer.name, due_at: Timestamp::from_ms(timer.due_at), data: timer.data }
     }
 }
