@@ -70,7 +70,7 @@ codes! {
     PluginNameDiffers = "plugin-name-differs" BAD_REQUEST,
     /// A view cannot begin where it should.
     BadRebuildBegin = "bad-rebuild-begin" BAD_REQUEST,
-    /// This host does not run plugins of the kind.
+    /// Plugins of the kind have nothing to verify.
     UnsupportedPluginKind = "unsupported-plugin-kind" BAD_REQUEST,
     /// The host's own streams are not written by clients.
     SystemCategory = "system-category" FORBIDDEN,

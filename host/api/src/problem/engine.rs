@@ -9,6 +9,7 @@ use annals_core::stream::InvalidStreamId;
 use annals_engine::QuarantinedStream;
 use annals_engine::command::CommandError;
 use annals_engine::plugins::{InstallError, RestoreError};
+use annals_engine::process::ProcessError;
 use annals_engine::projection::ProjectionError;
 use annals_engine::state::StateError;
 use annals_engine::upcast::{UpcastError, UpcastFault, UpcastReadError};
@@ -150,10 +151,6 @@ impl From<InstallError> for Problem {
                     format!("{text}. Leave the event to it, or install this as its version.");
                 Self::new(Code::UpcasterConflict, text).with("upcaster", upcaster.as_str())
             }
-            InstallError::UnsupportedKind { .. } => Self::new(
-                Code::UnsupportedPluginKind,
-                format!("{text}. Install it on a newer host."),
-            ),
             InstallError::UnreadableHistory { .. }
             | InstallError::NeededUpcaster { .. }
             | InstallError::UnknownPlugin { .. }
@@ -177,6 +174,12 @@ impl From<InstallError> for Problem {
                 damaged().caused_by(cause)
             }
             InstallError::Projection(cause) => unavailable().caused_by(cause),
+            InstallError::Process(cause @ ProcessError::Checkpoint { .. }) => {
+                damaged().caused_by(cause)
+            }
+            InstallError::Process(cause) => unavailable().caused_by(cause),
+            // Like what is wrong with the file.
+            InstallError::Guest(cause) => Self::new(Code::BadPlugin, sentence_chain(cause)),
             InstallError::Registry(cause @ RestoreError::Read(_)) => unavailable().caused_by(cause),
             InstallError::Registry(cause) => damaged().caused_by(cause),
             InstallError::Contended { .. } => Self::new(Code::Contended, format!("{text}.")),

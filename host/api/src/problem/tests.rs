@@ -131,8 +131,6 @@ fn errors_of_installing_have_their_codes() {
         kind: PluginKind::Projection,
     };
     check(other_kind, Code::PluginKindDiffers);
-    let unsupported = InstallError::UnsupportedKind { kind: PluginKind::Upcaster };
-    check(unsupported, Code::UnsupportedPluginKind);
     let too_large = LoadError::TooLarge { component_bytes: 2, component_bytes_max: 1 };
     check(InstallError::Load(too_large), Code::BadPlugin);
     let view =
