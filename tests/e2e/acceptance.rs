@@ -4,6 +4,7 @@
 mod bank;
 mod projections;
 mod snapshots;
+mod transfers;
 
 use crate::drivers::Place;
 use crate::support::run;
@@ -52,6 +53,14 @@ scenarios! {
         a_read_waits_for_its_position_or_says_how_far_the_view_is
         a_view_survives_kill_9_and_equals_the_fold
         a_view_is_built_anew_beside_the_one_that_serves
+    }
+    transfers {
+        money_moves_and_comes_back_as_the_scenario_says
+        the_same_story_has_the_same_end_each_time
+        what_cannot_arrive_comes_back
+        transfers_that_cannot_be_are_refused_or_fail
+        a_debit_that_is_delivered_twice_is_one_debit
+        many_transfers_at_once_conserve_money
     }
     snapshots {
         without_snapshots_views_and_caches_everything_is_as_before

@@ -84,6 +84,20 @@ impl Place {
         daemon
     }
 
+    /// A daemon with the whole bank.
+    pub(crate) async fn start_with_bank(&self) -> Daemon {
+        let daemon = self.start_with_account().await;
+        for (name, component) in [
+            ("account-balances", annals_components::account_balances()),
+            ("money-transfer", annals_components::money_transfer()),
+            ("transfer", annals_components::transfer()),
+            ("transfer-overview", annals_components::transfer_overview()),
+        ] {
+            daemon.install(name, component).await.ok();
+        }
+        daemon
+    }
+
     /// The tables, where there are some.
     pub(crate) fn tables(&self) -> &Tables {
         &self.remote.as_ref().expect("this place has no tables").tables

@@ -4,6 +4,7 @@
 
 mod clients;
 mod evidence;
+mod transfers;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ const KILLS: u64 = 20;
 
 #[test]
 fn kill_9_under_load_loses_nothing_doubles_nothing_and_leaves_nothing_of_what_was_refused() {
-    // Guards B7 for accounts, and R1 from outside: 64 clients deposit and withdraw on 20 accounts
+    // Guards R1 from outside: 64 clients deposit and withdraw on 20 accounts
     // while the daemon is killed at random moments, and repeat what they have no answer for with the
     // same ids. Run it again as it was with SEED.
     let seed = std::env::var_os("SEED").map_or_else(

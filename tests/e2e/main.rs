@@ -20,5 +20,6 @@ mod rebuilds;
 mod subscriptions;
 mod support;
 mod todo;
+mod transfers;
 mod upcasts;
 mod versions;

@@ -8,7 +8,7 @@ use crate::support::at;
 const ID: &str = "0191e2c4-7d1a-7b3e-9c55-3f1f0a4f2b10";
 
 pub(super) async fn accounts_end_where_the_scenario_says(place: &Place) {
-    // Guards B1 without its transfers, and B4.
+    // Guards the part of B1 without transfers, and B4.
     let daemon = place.start_with_account().await;
     for id in ["a1", "a2"] {
         let opened = r#"{"owner":"Ada","initial_cents":10}"#;
