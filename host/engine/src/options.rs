@@ -9,6 +9,7 @@ use annals_core::name::PluginName;
 use annals_core::port::FailureSink;
 
 use crate::actor::Placement;
+use crate::schedule::ScheduleLimits;
 use crate::subscription::SubscriptionLimits;
 
 /// Settings of an [`Engine`](crate::Engine).
@@ -92,6 +93,8 @@ pub struct EngineOptions {
     pub versions_kept: NonZeroUsize,
     /// Limits of subscriptions.
     pub subscriptions: SubscriptionLimits,
+    /// Limits of scheduled commands.
+    pub schedules: ScheduleLimits,
     /// Where failures of plugins are kept with what repeats them, if anywhere.
     pub failure_sink: Option<Arc<dyn FailureSink>>,
     /// Called first on threads whose work others must not notice, that of slow plugins and suspect
@@ -169,6 +172,7 @@ impl Default for EngineOptions {
             relay_retry_wait_max: Duration::from_secs(10),
             versions_kept: NonZeroUsize::MIN.saturating_add(4),
             subscriptions: SubscriptionLimits::default(),
+            schedules: ScheduleLimits::default(),
             failure_sink: None,
             on_background_thread: None,
             placement: Placement::Threads,
