@@ -15,7 +15,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_core::error::ErrorChain;
 use annals_core::id::{CausationId, CommandId, CorrelationId, Digest, StoreId};
 use annals_core::name::{CommandName, PluginName};
 use annals_core::place::{ActualRevision, Partition, Position};
@@ -107,7 +106,7 @@ pub struct ScheduleRejection {
 pub struct ScheduleFailure {
     /// When it was tried.
     pub failed_at: Timestamp,
-    /// The cause, with its causes.
+    /// The cause, as anybody may be told it; the log has more.
     pub cause: Arc<str>,
     /// Whether it counts as an attempt; otherwise it was not the command's fault.
     pub is_counted: bool,
@@ -253,7 +252,7 @@ impl Record {
         limits: &ScheduleLimits,
     ) {
         let is_counted = is_the_commands_fault(error);
-        let cause = cut(&ErrorChain(error).to_string(), limits);
+        let cause = cut(&told(error), limits);
         self.last_failure = Some(ScheduleFailure { failed_at: now, cause, is_counted });
         self.attempts_count = self.attempts_count.saturating_add(u32::from(is_counted));
         self.stage = if self.is_cancelling {
@@ -302,6 +301,21 @@ fn is_the_commands_fault(error: &CommandError) -> bool {
             | CommandError::OutcomeUnknown { .. }
             | CommandError::Stopping
     )
+}
+
+/// What a failure is to those who look at the schedule: nothing of the insides of a driver.
+fn told(error: &CommandError) -> String {
+    match error {
+        CommandError::Plugin(failure) => {
+            format!("the plugin {} (failure {})", failure.summary(), failure.id())
+        }
+        CommandError::Quarantined(refused) => {
+            let (until, summary) = (refused.until, refused.last_failure.summary());
+            format!("the stream is refused until {until}: the plugin {summary}")
+        }
+        CommandError::Upcast(failure) => failure.to_string(),
+        error => error.to_string(),
+    }
 }
 
 fn later(now: Timestamp, wait: Duration) -> Timestamp {

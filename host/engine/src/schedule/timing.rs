@@ -95,6 +95,19 @@ impl Timing {
         Ok(Self::Cron { expression: Arc::from(expression), time_zone })
     }
 
+    /// A delay as it is written, such as `1h30m`.
+    #[must_use]
+    pub fn delay_text(ms: u64) -> String {
+        let (mut text, mut rest) = (String::new(), ms);
+        for (unit, unit_ms) in UNITS {
+            if rest >= unit_ms {
+                text.push_str(&format!("{}{unit}", rest / unit_ms));
+                rest %= unit_ms;
+            }
+        }
+        if text.is_empty() { "0s".to_owned() } else { text }
+    }
+
     /// Whether it is due more than once.
     #[must_use]
     pub const fn is_recurring(&self) -> bool {

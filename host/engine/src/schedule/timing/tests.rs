@@ -45,7 +45,10 @@ fn delays_are_written_as_people_write_them() {
         ("36500d", AFTER_MS_MAX),
     ] {
         assert_eq!(Timing::after(text).unwrap(), Timing::AfterMs(ms), "{text}");
+        let written = Timing::delay_text(ms);
+        assert_eq!(Timing::after(&written).unwrap(), Timing::AfterMs(ms), "{written}");
     }
+    assert_eq!(Timing::delay_text(5_400_000), "1h30m");
     let bad = ["", "1", "h", "1x", "30m1h", "1h1h", "-1s", "1.5h", "1 h", "36500d1ms", "1h30"];
     let overflow = "99999999999999999999d";
     for bad in bad.into_iter().chain([overflow]) {
