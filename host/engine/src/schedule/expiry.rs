@@ -15,7 +15,7 @@ impl Shared {
             return Ok(false);
         }
         let ended_count = ScheduleCounts::read(&*self.state).await?.ended;
-        let ended_max = u64::try_from(self.limits.ended_max).unwrap_or(u64::MAX);
+        let ended_max = u64::from(self.limits.ended_max);
         let excess = usize::try_from(ended_count.saturating_sub(ended_max)).unwrap_or(usize::MAX);
         let now = self.clock.now();
         let goes = |index: usize, ended_at: Timestamp| {

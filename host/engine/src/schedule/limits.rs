@@ -10,7 +10,7 @@ pub struct ScheduleLimits {
     /// by what they make at once.
     pub schedules_max: NonZeroUsize,
     /// Most schedules kept after their end; the longest ended go first.
-    pub ended_max: usize,
+    pub ended_max: u32,
     /// How long a schedule is kept after its end.
     pub ended_kept_for: Duration,
     /// Most commands that this host fires at once.
