@@ -27,6 +27,9 @@ use crate::actor::{Actor, Placement};
 /// Rows read at once when looking what is due.
 const LOOK_ROWS: usize = 256;
 
+/// Shortest wait between two looks, whatever the settings say.
+const WAIT_MIN: Duration = Duration::from_millis(10);
+
 /// How often it is looked what ended long ago.
 const EXPIRY_EVERY: Duration = Duration::from_mins(1);
 
@@ -145,7 +148,7 @@ impl Watching {
 
     /// Looks what is to be done, and says for how long there is nothing else.
     async fn prepare(&mut self) -> Duration {
-        let check_every = self.shared.limits.check_every;
+        let check_every = self.shared.limits.check_every.max(WAIT_MIN);
         let pause = self.resume_at.saturating_duration_since(Instant::now());
         if !pause.is_zero() {
             return pause;
