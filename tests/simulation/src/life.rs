@@ -56,12 +56,12 @@ pub(crate) async fn live(
 
 async fn live_in_here(world: &mut World, random: &mut Random, kind: Kind) -> anyhow::Result<End> {
     let ports = world.ports();
-    world.clock.hold(true);
+    world.clock.hold();
     let hosts = start(&ports, 1 + random.below(2)).await?;
     // Loading runs on other threads: whatever was started meanwhile comes to rest before the seed
     // decides again.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    world.clock.hold(false);
+    world.clock.release();
     check::all(world).await.context("after the start")?;
 
     // Half of them die at an await of a driver, the others at a time, which is while something is

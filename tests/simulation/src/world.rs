@@ -188,10 +188,15 @@ impl ManualClock {
         Self { ms: AtomicU64::new(1_795_167_000_000), is_held: AtomicBool::new(false) }
     }
 
-    /// Holds the clock at a time long ago, or lets it go: while plugins are loaded on other threads, of
-    /// which the seed knows nothing, nothing is due.
-    pub(crate) fn hold(&self, is_held: bool) {
-        self.is_held.store(is_held, Ordering::Relaxed);
+    /// Holds the clock at a time long ago: while plugins are loaded on other threads, of which the seed
+    /// knows nothing, nothing is due.
+    pub(crate) fn hold(&self) {
+        self.is_held.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets it go on where it was.
+    pub(crate) fn release(&self) {
+        self.is_held.store(false, Ordering::Relaxed);
     }
 
     /// Lets time pass.
