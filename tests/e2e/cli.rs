@@ -8,6 +8,7 @@ mod doctor;
 mod parked;
 mod projection;
 mod scaffold;
+mod schedule;
 mod serve;
 mod store;
 mod store_tools;

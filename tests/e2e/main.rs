@@ -17,6 +17,7 @@ mod languages;
 mod migration;
 mod plugins;
 mod rebuilds;
+mod schedules;
 mod subscriptions;
 mod support;
 mod todo;

@@ -1,5 +1,7 @@
 //! A real daemon in a process of its own, and a client that speaks JSON with it.
 
+pub(crate) mod guide;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -3,7 +3,7 @@
 //! ```text
 //! request ─► layer.rs ─► request/ ─► command.rs, batch.rs, aggregate.rs, stream.rs,
 //!            id, limit   headers,    feed.rs, view.rs, plugin.rs, projection.rs, subscription.rs,
-//!                        path, query, apps.rs
+//!                        path, query, schedule.rs, apps.rs
 //!                        body              │ engine
 //!                                          ▼
 //! response ◄─ layer.rs ◄──────────── answer.rs, json.rs, problem.rs
@@ -31,6 +31,7 @@ pub mod problem;
 mod projection;
 mod relay;
 mod request;
+mod schedule;
 mod stream;
 mod subscription;
 mod verify;
@@ -105,6 +106,7 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/projections/{name}/parked/replay", post(parked::replay))
         .route("/v1/projections/{name}/parked/discard", post(parked::discard))
         .merge(subscriptions())
+        .merge(schedules())
         .route(
             "/v1/projections/{name}/rebuild",
             post(projection::rebuild::start).delete(projection::rebuild::cancel),
@@ -142,6 +144,14 @@ fn subscriptions() -> Router<Arc<Api>> {
         .route("/v1/subscriptions/{name}/parked", get(parked::list))
         .route("/v1/subscriptions/{name}/parked/replay", post(parked::replay))
         .route("/v1/subscriptions/{name}/parked/discard", post(parked::discard))
+}
+
+/// The calls of scheduled commands.
+fn schedules() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/v1/schedules", get(schedule::list).post(schedule::create))
+        .route("/v1/schedules/{id}", get(schedule::show).delete(schedule::cancel))
+        .route("/v1/schedules/{id}/retry", post(schedule::retry))
 }
 
 async fn unknown_route() -> Problem {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use annals_core::usage::HandlerUsage;
 use annals_engine::figures::{CommandFigures, Figures, PluginFigures};
+use annals_engine::schedule::ScheduleFigures;
 use annals_engine::subscription::SubscriptionStatus;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
@@ -59,6 +60,7 @@ fn text(figures: &Figures) -> String {
     plugins(&mut page, &figures.plugins);
     lags(&mut page, figures);
     subscriptions(&mut page, &figures.subscriptions);
+    schedules(&mut page, &figures.schedules);
     page.into_text()
 }
 
@@ -260,4 +262,39 @@ fn subscriptions(page: &mut Page, subscriptions: &[SubscriptionStatus]) {
             page.sample(&[("subscription", subscription.name.as_str())], figure(subscription));
         }
     }
+}
+
+fn schedules(page: &mut Page, figures: &ScheduleFigures) {
+    if let Some(counts) = figures.counts {
+        page.family("annals_schedules", Kind::Gauge, "Schedules by what they do, of all hosts.");
+        for (status, count) in
+            [("waiting", counts.waiting), ("parked", counts.parked), ("ended", counts.ended)]
+        {
+            page.sample(&[("status", status)], count);
+        }
+    }
+    page.family(
+        "annals_schedule_firings_total",
+        Kind::Counter,
+        "Scheduled commands that this host sent, by how that ended.",
+    );
+    for (outcome, count) in [
+        ("accepted", figures.accepted_count),
+        ("rejected", figures.rejected_count),
+        ("failed", figures.failed_count),
+    ] {
+        page.sample(&[("outcome", outcome)], count);
+    }
+    page.family(
+        "annals_schedules_parked_total",
+        Kind::Counter,
+        "Schedules that this host parked, as their command failed too often.",
+    );
+    page.sample(&[], figures.parked_count);
+    page.family(
+        "annals_schedules_late_seconds",
+        Kind::Gauge,
+        "For how long the oldest scheduled command has been due.",
+    );
+    page.seconds(&[], figures.late_ms.saturating_mul(1_000_000));
 }

@@ -14,7 +14,7 @@ use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
     Api, aggregate, batch, command, event, feed, health, metrics, parked, plugin, projection,
-    relay, stream, subscription, verify, view,
+    relay, schedule, stream, subscription, verify, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -86,6 +86,11 @@ pub(crate) fn document() -> Result<Value, Problem> {
         subscription::parked::list,
         subscription::parked::replay,
         subscription::parked::discard,
+        schedule::create,
+        schedule::list,
+        schedule::show,
+        schedule::cancel,
+        schedule::retry,
         projection::rebuild::start,
         projection::rebuild::cancel,
         projection::rebuild::cut_over,
@@ -113,6 +118,7 @@ pub(crate) fn document() -> Result<Value, Problem> {
         (name = "plugins", description = "The components that hold the domain logic."),
         (name = "projections", description = "How far views are."),
         (name = "subscriptions", description = "Events shared by name, each to one member at a time."),
+        (name = "schedules", description = "Commands that the host sends when their time has come."),
         (name = "health", description = "Probes and this description."),
     ),
 )]

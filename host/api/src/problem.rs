@@ -6,6 +6,7 @@
 
 mod code;
 mod engine;
+mod schedule;
 mod store;
 mod subscription;
 #[cfg(test)]

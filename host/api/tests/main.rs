@@ -25,6 +25,7 @@ mod plugin_versions;
 mod plugins;
 mod rebuilds;
 mod requests;
+mod schedules;
 mod streams;
 mod subscriptions;
 mod support;

@@ -37,6 +37,10 @@ async fn figures_of_the_host_are_written_for_prometheus() {
             "annals_projection_lag_events gauge",
             "annals_projection_lag_seconds gauge",
             "annals_projection_parked_streams gauge",
+            "annals_schedules gauge",
+            "annals_schedule_firings_total counter",
+            "annals_schedules_parked_total counter",
+            "annals_schedules_late_seconds gauge",
         ]
     );
     let samples: Vec<_> = text

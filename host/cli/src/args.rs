@@ -53,6 +53,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Subscription(crate::subscription::SubscriptionCommand),
     #[command(subcommand)]
+    Schedule(crate::schedule::ScheduleCommand),
+    #[command(subcommand)]
     View(crate::view::ViewCommand),
     #[command(subcommand)]
     Parked(crate::parked::ParkedCommand),

@@ -20,6 +20,7 @@ mod output;
 mod parked;
 mod plugin;
 mod projection;
+mod schedule;
 mod serve;
 mod store;
 mod stream;
@@ -60,6 +61,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Aggregate(command) => aggregate::run(command, output),
         Command::Stream(command) => stream::run(command, output),
         Command::Subscription(command) => subscription::run(command, output),
+        Command::Schedule(command) => schedule::run(command, output),
         Command::View(command) => view::run(command, output),
         Command::Parked(command) => parked::run(command, output),
         Command::Projection(command) => projection::run(command, output),

@@ -26,8 +26,8 @@ use std::fmt::Write as _;
 
 pub use area::{Area, Entry, variable};
 pub use areas::{
-    Api, Bus, Dynamodb, Engine, Limits, Log, PORT, Plugins, Projections, Redis, Server, Shutdown,
-    Store, Web,
+    Api, Bus, Dynamodb, Engine, Limits, Log, PORT, Plugins, Projections, Redis, Schedules, Server,
+    Shutdown, Store, Web,
 };
 pub use choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
 pub use environment::Environment;
@@ -58,6 +58,8 @@ pub struct Config {
     pub engine: Engine,
     /// How events become views.
     pub projections: Projections,
+    /// Which commands are sent when their time has come.
+    pub schedules: Schedules,
     /// Which plugins are kept, and where from they come.
     pub plugins: Plugins,
     /// What a plugin may use.
@@ -73,7 +75,7 @@ pub struct Config {
 }
 
 /// How many areas there are.
-const AREAS_COUNT: usize = 13;
+const AREAS_COUNT: usize = 14;
 
 impl Config {
     /// All areas, in the order of the documentation.
@@ -88,6 +90,7 @@ impl Config {
             &self.redis,
             &self.engine,
             &self.projections,
+            &self.schedules,
             &self.plugins,
             &self.limits,
             &self.web,
@@ -106,6 +109,7 @@ impl Config {
             &mut self.redis,
             &mut self.engine,
             &mut self.projections,
+            &mut self.schedules,
             &mut self.plugins,
             &mut self.limits,
             &mut self.web,

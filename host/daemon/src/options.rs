@@ -3,16 +3,18 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use annals_api::ApiOptions;
 use annals_bus_redis::RedisOptions;
+use annals_engine::schedule::ScheduleLimits;
 use annals_engine::{EngineOptions, Placement};
 use annals_runtime::{PluginLimits, RuntimeLimits};
 use annals_store_dynamodb::DynamoOptions;
 use annals_store_local::LogOptions;
 
 use crate::bundles::BugBundles;
-use crate::config::{Config, Dynamodb, Limits, Redis, Store};
+use crate::config::{Config, Dynamodb, Limits, Redis, Schedules, Store};
 
 /// The engine's options.
 pub(crate) fn engine(config: &Config) -> EngineOptions {
@@ -53,11 +55,30 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         relay_check_every: config.bus.check_every,
         relay_retry_wait: config.bus.retry_wait,
         relay_retry_wait_max: config.bus.retry_wait_max,
+        schedules: schedules(&config.schedules),
         versions_kept: config.plugins.versions_kept.get(),
         failure_sink: BugBundles::of(config).map(|bundles| Arc::new(bundles) as _),
         on_background_thread: Some(yield_to_others),
         placement: Placement::Threads,
         ..EngineOptions::default()
+    }
+}
+
+/// The limits of scheduled commands.
+fn schedules(settings: &Schedules) -> ScheduleLimits {
+    /// Seconds of a day.
+    const DAY_S: u64 = 24 * 3_600;
+    ScheduleLimits {
+        schedules_max: settings.schedules_max,
+        ended_max: settings.ended_max,
+        ended_kept_for: Duration::from_secs(u64::from(settings.ended_kept_days) * DAY_S),
+        in_flight_max: settings.in_flight_max,
+        attempts_max: settings.attempts_max,
+        retry_wait: settings.retry_wait,
+        retry_wait_max: settings.retry_wait_max,
+        firing_wait_max: settings.firing_wait_max,
+        check_every: settings.check_every,
+        ..ScheduleLimits::default()
     }
 }
 
@@ -173,7 +194,7 @@ pub(crate) fn api(config: &Config) -> ApiOptions {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU64;
+    use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
     use std::time::Duration;
 
     use super::*;
@@ -211,6 +232,38 @@ mod tests {
             ..RedisOptions::new("rediss://:secret@host")
         };
         assert!(redis(&config.redis, Some(b"pem".to_vec())) == expected);
+    }
+
+    #[test]
+    fn settings_of_schedules_reach_the_engine() {
+        // Guards `[schedules]`: defaults, and every one changed.
+        let same = |one: String, other: String| assert_eq!(one, other);
+        let defaults = schedules(&Schedules::default());
+        same(format!("{defaults:?}"), format!("{:?}", ScheduleLimits::default()));
+        let changed = Schedules {
+            schedules_max: NonZeroUsize::MIN,
+            ended_kept_days: 2,
+            ended_max: 3,
+            in_flight_max: NonZeroUsize::MIN,
+            attempts_max: NonZeroU32::MIN,
+            retry_wait: Duration::from_millis(4),
+            retry_wait_max: Duration::from_millis(5),
+            firing_wait_max: Duration::from_millis(6),
+            check_every: Duration::from_millis(7),
+        };
+        let expected = ScheduleLimits {
+            schedules_max: NonZeroUsize::MIN,
+            ended_kept_for: Duration::from_hours(48),
+            ended_max: 3,
+            in_flight_max: NonZeroUsize::MIN,
+            attempts_max: NonZeroU32::MIN,
+            retry_wait: Duration::from_millis(4),
+            retry_wait_max: Duration::from_millis(5),
+            firing_wait_max: Duration::from_millis(6),
+            check_every: Duration::from_millis(7),
+            ..ScheduleLimits::default()
+        };
+        same(format!("{:?}", schedules(&changed)), format!("{expected:?}"));
     }
 
     fn changed() -> Config {

@@ -48,6 +48,18 @@ impl Commands {
     }
 
     async fn check_and_run(&self, request: CommandRequest) -> Result<CommandOutcome, CommandError> {
+        let (stream, active) = self.check(&request)?;
+        self.run(stream, active, |reply| Work::Command(Box::new(request), reply)).await
+    }
+
+    /// Finds the aggregate of a command and its stream, and checks what needs no plugin to be asked.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub(crate) fn check(
+        &self,
+        request: &CommandRequest,
+    ) -> Result<(StreamId, Arc<ActiveAggregate>), CommandError> {
         let active = self.aggregate(&request.aggregate)?;
         let stream = stream_of(&request.aggregate, &request.id)?;
         if active.command_index(&request.command).is_none() {
@@ -60,8 +72,8 @@ impl Commands {
                 max: PAYLOAD_BYTES_MAX,
             });
         }
-        json::check(&request.data).map_err(|error| not_json(&request, &error))?;
-        self.run(stream, active, |reply| Work::Command(Box::new(request), reply)).await
+        json::check(&request.data).map_err(|error| not_json(request, &error))?;
+        Ok((stream, active))
     }
 
     /// Has the shard of `stream` do some work.

@@ -28,7 +28,8 @@ use crate::plugins::{
 use crate::projection::{Projection, ProjectionPorts, Tables};
 use crate::rebuild::{ProjectionViews, RebuildRequest, Supervisor};
 use crate::relay::{Relay, RelayPorts, RelayProgress};
-use crate::shard::{Quarantine, Shard, ShardContext, Work};
+use crate::schedule::{Schedules, Watch};
+use crate::shard::{JobSender, Quarantine, Shard, ShardContext, Work};
 use crate::snapshot::Snapshots;
 use crate::state::{self, AggregateState, StateError};
 use crate::subscription::Subscriptions;
@@ -75,6 +76,9 @@ pub enum StartError {
     /// There is no thread that looks after views that are built.
     #[error("looking after views that are built cannot start")]
     Supervisor(#[source] std::io::Error),
+    /// There is no thread that sends scheduled commands.
+    #[error("sending scheduled commands cannot start")]
+    Schedules(#[source] std::io::Error),
     /// There is no thread for the relay.
     #[error("the relay to the bus cannot start")]
     Relay(#[source] std::io::Error),
@@ -93,6 +97,8 @@ pub struct Engine {
     relay: Relay,
     verifier: Verifier,
     subscriptions: Subscriptions,
+    schedules: Schedules,
+    watch: Watch,
     // Emptied when the engine stops.
     shards: Mutex<Vec<Shard>>,
     commands: Arc<Commands>,
@@ -109,7 +115,7 @@ impl Engine {
         let upcasts = Arc::new(Upcasts::new(&options));
         let subscriptions = Subscriptions::over(&ports, Arc::clone(&state), &options);
         let context = Arc::new(ShardContext {
-            snapshots: Snapshots::new(state, ports.store.store_id()),
+            snapshots: Snapshots::new(Arc::clone(&state), ports.store.store_id()),
             store: Arc::clone(&ports.store),
             catalog: Catalog::new(Arc::clone(&upcasts)),
             clock: Arc::clone(&ports.clock),
@@ -118,15 +124,7 @@ impl Engine {
             options: options.clone(),
             namespace: Arc::from(NAMESPACE),
         });
-        let apart = Shard::start_apart(Arc::clone(&context)).map_err(StartError::Shard)?;
-        let start = |number| {
-            Shard::start(number, Arc::clone(&context), apart.sender()).map_err(StartError::Shard)
-        };
-        let mut shards =
-            (0..options.shards_count.get()).map(start).collect::<Result<Vec<_>, _>>()?;
-        let senders = shards.iter().map(Shard::sender).collect();
-        // The last to stop: the others wait for what they handed over to it.
-        shards.push(apart);
+        let (shards, senders) = start_shards(&context)?;
         let commands = Arc::new(Commands::new(Arc::clone(&context), senders));
         let relay_ports = RelayPorts {
             store: Arc::clone(&ports.store),
@@ -152,7 +150,11 @@ impl Engine {
             },
         }));
         registry.catch_up(&context.catalog).await?;
+        let schedules = Schedules::over(&context, state, Arc::clone(&commands));
         Ok(Self {
+            // After the plugins, which have commands that may be late.
+            watch: Watch::start(options.placement, &schedules).map_err(StartError::Schedules)?,
+            schedules,
             follower: Follower::start(
                 options.placement,
                 Arc::clone(&registry),
@@ -203,6 +205,12 @@ impl Engine {
     #[must_use]
     pub fn subscriptions(&self) -> &Subscriptions {
         &self.subscriptions
+    }
+
+    /// Commands that are sent when their time has come.
+    #[must_use]
+    pub fn schedules(&self) -> &Schedules {
+        &self.schedules
     }
 
     /// Runs a command and waits until its outcome is durable. A rejection is an outcome.
@@ -590,6 +598,7 @@ impl Engine {
     /// everything accepted is durable, and ends the relay. The caller sets a limit on the waiting.
     pub async fn stop(&self) {
         self.commands.refuse();
+        self.watch.stop().await;
         self.registry.stop_processes().await;
         self.verifier.stop().await;
         let shards = {
@@ -607,6 +616,20 @@ impl Engine {
         }
         self.relay.stop().await;
     }
+}
+
+/// All shards, and the way to those that streams are spread over.
+fn start_shards(context: &Arc<ShardContext>) -> Result<(Vec<Shard>, Vec<JobSender>), StartError> {
+    let apart = Shard::start_apart(Arc::clone(context)).map_err(StartError::Shard)?;
+    let start = |number| {
+        Shard::start(number, Arc::clone(context), apart.sender()).map_err(StartError::Shard)
+    };
+    let count = context.options.shards_count.get();
+    let mut shards = (0..count).map(start).collect::<Result<Vec<_>, _>>()?;
+    let senders = shards.iter().map(Shard::sender).collect();
+    // The last to stop: the others wait for what they handed over to it.
+    shards.push(apart);
+    Ok((shards, senders))
 }
 
 fn answer(

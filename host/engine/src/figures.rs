@@ -11,6 +11,7 @@ use annals_core::usage::PluginUsage;
 use crate::command::{CommandError, CommandOutcome, Verdict};
 use crate::engine::Engine;
 use crate::projection::Progress;
+use crate::schedule::ScheduleFigures;
 use crate::subscription::SubscriptionStatus;
 
 /// What a host does and has done since it was started.
@@ -24,6 +25,8 @@ pub struct Figures {
     pub plugins: Vec<PluginFigures>,
     /// Subscriptions, in order of name; none while the store does not answer.
     pub subscriptions: Vec<SubscriptionStatus>,
+    /// Scheduled commands.
+    pub schedules: ScheduleFigures,
     /// How many durable events the bus has not been given; `None` when it keeps no copies.
     pub relay_lag_events: Option<u64>,
 }
@@ -135,6 +138,7 @@ impl Engine {
             commands: self.command_counts().figures(),
             plugins,
             subscriptions: self.subscriptions().list().await.unwrap_or_default(),
+            schedules: self.schedules().figures().await,
             relay_lag_events: (!relays.is_empty()).then_some(relay_lag),
         }
     }

@@ -12,7 +12,8 @@
 //!
 //! Start at [`Engine`]. A command goes through [`command`], `shard` and `check`; an event through
 //! `projection` and [`view`], and through [`relay`] to the bus; on the way to either, [`upcast`] makes
-//! old shapes new. Outsiders share events by [`subscription`]. Which plugin is active is the business of
+//! old shapes new. Outsiders share events by [`subscription`]. What the
+//! host sends by itself when its time has come is in [`schedule`]. Which plugin is active is the business of
 //! [`plugins`], and whether another version would have led to the same history that of [`verify`]. A view
 //! that is built beside the one that serves is in [`rebuild`].
 
@@ -32,6 +33,7 @@ pub mod projection;
 pub mod rebuild;
 pub mod relay;
 mod replay;
+pub mod schedule;
 mod shard;
 mod snapshot;
 pub mod state;

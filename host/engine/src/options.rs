@@ -10,6 +10,7 @@ use annals_core::port::FailureSink;
 
 use crate::actor::Placement;
 use crate::process::limits::ProcessLimits;
+use crate::schedule::ScheduleLimits;
 use crate::subscription::SubscriptionLimits;
 
 /// Settings of an [`Engine`](crate::Engine).
@@ -95,6 +96,8 @@ pub struct EngineOptions {
     pub processes: ProcessLimits,
     /// Limits of subscriptions.
     pub subscriptions: SubscriptionLimits,
+    /// Limits of scheduled commands.
+    pub schedules: ScheduleLimits,
     /// Where failures of plugins are kept with what repeats them, if anywhere.
     pub failure_sink: Option<Arc<dyn FailureSink>>,
     /// Called first on threads whose work others must not notice, that of slow plugins and suspect
@@ -173,6 +176,7 @@ impl Default for EngineOptions {
             versions_kept: NonZeroUsize::MIN.saturating_add(4),
             processes: ProcessLimits::default(),
             subscriptions: SubscriptionLimits::default(),
+            schedules: ScheduleLimits::default(),
             failure_sink: None,
             on_background_thread: None,
             placement: Placement::Threads,

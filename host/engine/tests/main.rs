@@ -21,6 +21,7 @@ mod quarantine;
 mod rebuilds;
 mod registry;
 mod relay;
+mod schedules;
 mod snapshots;
 mod subscriptions;
 mod support;

@@ -149,7 +149,7 @@ fn check_ledger(log: &Log, ledger: &Ledger) -> anyhow::Result<()> {
         check_append(sent, events.get(&sent.id).copied())
             .with_context(|| format!("append {}", sent.id))?;
     }
-    let sent_count = ledger.commands.len();
+    let sent_count = ledger.commands.len() + ledger.schedules.len();
     ensure!(recorded.len() <= sent_count, "there are commands that nobody sent");
     Ok(())
 }

@@ -103,7 +103,7 @@ async fn send(
     ledger.borrow_mut().note_command(index, answer)
 }
 
-fn new_command(number: usize, random: &mut Random) -> anyhow::Result<SentCommand> {
+pub(crate) fn new_command(number: usize, random: &mut Random) -> anyhow::Result<SentCommand> {
     let command_id = Uuid::from_u64_pair(u64::try_from(number)?, random.next());
     let kind = match random.below(20) {
         0..=9 => 0,

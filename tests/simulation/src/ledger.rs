@@ -6,6 +6,8 @@ use annals_core::stream::StreamId;
 use annals_engine::command::{CommandError, CommandOutcome, CommandRequest};
 use anyhow::{Context as _, ensure};
 
+use crate::schedules::SentSchedule;
+
 /// What became of something that was sent, as far as the client was told.
 #[derive(Debug)]
 pub(crate) struct Fate<T> {
@@ -70,6 +72,7 @@ pub(crate) enum AppendAnswer {
 pub(crate) struct Ledger {
     pub(crate) commands: Vec<SentCommand>,
     pub(crate) appends: Vec<SentAppend>,
+    pub(crate) schedules: Vec<SentSchedule>,
     /// How often the client was not told what became of something.
     pub(crate) unknown_count: usize,
 }

@@ -16,7 +16,7 @@
 //! `annals_core::invariants` and some of the simulation's own.
 //!
 //! [`run`] is where to start. `life.rs` is one life and its steps, `client.rs` what is sent and
-//! noted, `check.rs` what must hold, `guest.rs` the plugins, `plan.rs` faults and deaths, `broken.rs`
+//! noted, `schedules.rs` the same of what is due later, `check.rs` what must hold, `guest.rs` the plugins, `plan.rs` faults and deaths, `broken.rs`
 //! drivers that break their contract, which must be found out.
 #![expect(
     clippy::future_not_send,
@@ -30,6 +30,7 @@ mod guest;
 mod ledger;
 mod life;
 mod plan;
+mod schedules;
 mod world;
 
 pub use broken::Breach;

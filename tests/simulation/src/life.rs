@@ -1,9 +1,10 @@
 //! One life of a process, or of two hosts on one store: start, steps with a check after each, and an
 //! end, often in their midst.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use annals_engine::schedule::ScheduleLimits;
 use annals_engine::{Engine, EngineOptions, Placement, Ports};
 use annals_store_memory::faulty::Random;
 use anyhow::Context as _;
@@ -11,7 +12,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::world::World;
-use crate::{check, client, guest};
+use crate::{check, client, guest, schedules};
 
 /// Most steps of a life (exclusive).
 const STEPS_MAX: u64 = 40;
@@ -55,10 +56,12 @@ pub(crate) async fn live(
 
 async fn live_in_here(world: &mut World, random: &mut Random, kind: Kind) -> anyhow::Result<End> {
     let ports = world.ports();
+    world.clock.hold();
     let hosts = start(&ports, 1 + random.below(2)).await?;
     // Loading runs on other threads: whatever was started meanwhile comes to rest before the seed
     // decides again.
     tokio::time::sleep(Duration::from_secs(1)).await;
+    world.clock.release();
     check::all(world).await.context("after the start")?;
 
     // Half of them die at an await of a driver, the others at a time, which is while something is
@@ -110,6 +113,7 @@ async fn stop(world: &mut World, hosts: &[Engine], kind: Kind) -> anyhow::Result
     if kind == Kind::Last {
         let engine = hosts.first().context("no host")?;
         client::clear_up(world, engine).await.context("clearing up")?;
+        schedules::clear_up(world, engine).await.context("scheduled commands")?;
         for engine in hosts {
             client::reach_heads(world, engine).await?;
         }
@@ -128,7 +132,7 @@ async fn step(
     random: &mut Random,
 ) -> anyhow::Result<()> {
     let engine = client::pick(hosts, random)?;
-    match random.below(16) {
+    match random.below(18) {
         0..=7 => client::send_commands(world, hosts, random).await,
         8..=9 => client::append_plain(world, engine, random).await,
         10 => client::read_state(world, engine, random).await,
@@ -143,6 +147,7 @@ async fn step(
             world.clock.step(random);
             Ok(())
         }
+        15..=16 => schedules::step(world, engine, random).await,
         _ => {
             tokio::time::sleep(Duration::from_millis(random.below(300))).await;
             Ok(())
@@ -163,6 +168,14 @@ fn options() -> EngineOptions {
         projection_retry_wait_max: Duration::from_millis(100),
         standby_check_every: Duration::from_millis(50),
         standby_takeover_after: Duration::from_millis(200),
+        schedules: ScheduleLimits {
+            in_flight_max: NonZeroUsize::MIN.saturating_add(1),
+            attempts_max: NonZeroU32::MIN.saturating_add(2),
+            firing_wait_max: Duration::from_millis(500),
+            check_every: Duration::from_millis(100),
+            retry_wait: Duration::from_millis(100),
+            ..ScheduleLimits::default()
+        },
         placement: Placement::LocalTasks,
         ..EngineOptions::default()
     }

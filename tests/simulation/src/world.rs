@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use annals_bus_local::LocalBus;
 use annals_core::commit::RecordedCommit;
@@ -85,7 +85,7 @@ impl World {
             states: Arc::new(MemoryStateStores::new()),
             blobs: Arc::new(MemoryBlobStore::new()),
             plan,
-            clock: Arc::new(ManualClock(AtomicU64::new(1_795_167_000_000))),
+            clock: Arc::new(ManualClock::new()),
             ids: Arc::new(CountingIds::default()),
             breach,
             ledger: Ledger::default(),
@@ -175,24 +175,52 @@ impl World {
 
 /// Time that stands still unless the simulation moves it.
 #[derive(Debug)]
-pub(crate) struct ManualClock(AtomicU64);
+pub(crate) struct ManualClock {
+    ms: AtomicU64,
+    is_held: AtomicBool,
+}
+
+/// The time while the clock is held: before anything that is ever due.
+const HELD_MS: u64 = 1_700_000_000_000;
 
 impl ManualClock {
+    fn new() -> Self {
+        Self { ms: AtomicU64::new(1_795_167_000_000), is_held: AtomicBool::new(false) }
+    }
+
+    /// Holds the clock at a time long ago: while plugins are loaded on other threads, of which the seed
+    /// knows nothing, nothing is due.
+    pub(crate) fn hold(&self) {
+        self.is_held.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets it go on where it was.
+    pub(crate) fn release(&self) {
+        self.is_held.store(false, Ordering::Relaxed);
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&self, by: std::time::Duration) {
+        let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
     /// Moves the clock, forwards more often than back.
     pub(crate) fn step(&self, random: &mut Random) {
-        let now = self.0.load(Ordering::Relaxed);
+        let now = self.ms.load(Ordering::Relaxed);
         let moved = if random.happens(200) {
             now.saturating_sub(random.below(3_600_000))
         } else {
             now.saturating_add(random.below(60_000))
         };
-        self.0.store(moved, Ordering::Relaxed);
+        self.ms.store(moved, Ordering::Relaxed);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_ms(self.0.load(Ordering::Relaxed))
+        let is_held = self.is_held.load(Ordering::Relaxed);
+        Timestamp::from_ms(if is_held { HELD_MS } else { self.ms.load(Ordering::Relaxed) })
     }
 }
 

@@ -50,6 +50,8 @@ codes! {
     BadName = "bad-name" BAD_REQUEST,
     /// The id of a stream is not valid.
     BadStreamId = "bad-stream-id" BAD_REQUEST,
+    /// The id of a schedule is not valid.
+    BadScheduleId = "bad-schedule-id" BAD_REQUEST,
     /// `idempotency-key` is not a UUID.
     BadIdempotencyKey = "bad-idempotency-key" BAD_REQUEST,
     /// `if-revision` is not an expected revision.
@@ -96,6 +98,8 @@ codes! {
     UnknownPlugin = "unknown-plugin" NOT_FOUND,
     /// There is no such subscription.
     UnknownSubscription = "unknown-subscription" NOT_FOUND,
+    /// There is no such schedule.
+    UnknownSchedule = "unknown-schedule" NOT_FOUND,
     /// The version of the plugin is not kept.
     VersionNotKept = "version-not-kept" NOT_FOUND,
     /// The path exists, but not with this method.
@@ -130,6 +134,14 @@ codes! {
     TooManySubscriptions = "too-many-subscriptions" CONFLICT,
     /// As many streams of the subscription have a parked event as may.
     TooManyParked = "too-many-parked" CONFLICT,
+    /// The schedule is there with other content.
+    ScheduleDiffers = "schedule-differs" CONFLICT,
+    /// There are as many schedules as may be.
+    TooManySchedules = "too-many-schedules" CONFLICT,
+    /// The schedule has ended already.
+    ScheduleEnded = "schedule-ended" CONFLICT,
+    /// The schedule is not parked.
+    ScheduleNotParked = "schedule-not-parked" CONFLICT,
     /// A view of the projection is built already.
     RebuildUnderWay = "rebuild-under-way" CONFLICT,
     /// No view of the projection is built.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use annals_api::ApiOptions;
 use annals_bus_redis::RedisOptions;
 use annals_engine::EngineOptions;
+use annals_engine::schedule::ScheduleLimits;
 use annals_runtime::RuntimeLimits;
 use annals_store_dynamodb::DynamoOptions;
 use annals_store_local::LogOptions;
@@ -247,6 +248,32 @@ area! {
 }
 
 area! {
+    /// Commands that are sent when their time has come.
+    Schedules in "schedules" {
+        /// Most schedules that have not ended. One more is refused.
+        schedules_max: NonZeroUsize = schedules().schedules_max;
+        /// How many days a schedule is kept after its end, with what became of it.
+        ended_kept_days: u32 = 7;
+        /// Most schedules kept after their end. The longest ended go first.
+        ended_max: u32 = schedules().ended_max;
+        /// Most scheduled commands that this host sends at once.
+        in_flight_max: NonZeroUsize = schedules().in_flight_max;
+        /// How often a command may fail before its schedule is parked. What is not the command's fault,
+        /// such as a store that does not answer, is tried for ever.
+        attempts_max: NonZeroU32 = schedules().attempts_max;
+        /// First wait before a command is tried again. It doubles up to `retry_wait_max`.
+        retry_wait: Duration = schedules().retry_wait;
+        /// Longest wait before a command is tried again.
+        retry_wait_max: Duration = schedules().retry_wait_max;
+        /// Longest wait for the outcome of a command. After that, or when its host ended, any host sends
+        /// it again, under the same command id.
+        firing_wait_max: Duration = schedules().firing_wait_max;
+        /// How often the clock is looked at, and what other hosts scheduled.
+        check_every: Duration = schedules().check_every;
+    }
+}
+
+area! {
     /// Which plugins are kept, and where from they come.
     Plugins in "plugins" {
         /// Most versions of a plugin that are kept, the active one among them. Installing a further one
@@ -360,6 +387,10 @@ fn redis() -> RedisOptions {
 
 fn engine() -> EngineOptions {
     EngineOptions::default()
+}
+
+fn schedules() -> ScheduleLimits {
+    ScheduleLimits::default()
 }
 
 fn log() -> LogOptions {
