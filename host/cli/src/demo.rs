@@ -14,7 +14,7 @@ use crate::failure::{Failure, Fault};
 use crate::output::Output;
 use crate::serve::{run_until_told, signals};
 use crate::tasks;
-use checkout::Bank;
+use checkout::BankPlugin;
 
 /// See it work: build a small bank, open accounts, move money, read the balances
 #[derive(Debug, clap::Args)]
@@ -33,8 +33,9 @@ pub(crate) struct DemoArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<(), Failure> {
-    output.note("building the bank's plugins, `account` and `account-balances` …");
-    let bank = checkout::build_bank()?;
+    let bank = checkout::build_bank(|name| {
+        output.note(format_args!("building the bank's plugin `{name}` …"));
+    })?;
     let folder = tempfile::Builder::new()
         .prefix("annals-demo-")
         .tempdir()
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<(), Failure> {
 async fn tell(
     args: &DemoArgs,
     data: &Path,
-    bank: &Bank,
+    bank: &[BankPlugin],
     output: &mut Output,
 ) -> Result<(), Failure> {
     let mut config = Config::default();

@@ -6,26 +6,41 @@ use annals_sdk_build::{BuildOptions, build};
 
 use crate::failure::Failure;
 
-/// The components of the bank.
+/// A component of the bank, and what is said of it.
 #[derive(Debug)]
-pub(crate) struct Bank {
-    /// The aggregate `account`.
-    pub(crate) account: Vec<u8>,
-    /// The projection `account-balances`.
-    pub(crate) account_balances: Vec<u8>,
+pub(crate) struct BankPlugin {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it does.
+    pub(crate) does: &'static str,
+    /// The component.
+    pub(crate) component: Vec<u8>,
 }
 
 const ACCOUNT: &str = "plugins/bank/account";
 const ACCOUNT_BALANCES: &str = "plugins/bank/account-balances";
 const ACCOUNT_TOTALS: &str = "plugins/bank/account-totals";
+const MONEY_TRANSFER: &str = "plugins/bank/money-transfer";
+const TRANSFER: &str = "plugins/bank/transfer";
+const TRANSFER_OVERVIEW: &str = "plugins/bank/transfer-overview";
 
-/// Builds the plugins of the bank.
-pub(crate) fn build_bank() -> Result<Bank, Failure> {
+/// The plugins of the bank, in the order in which they are installed.
+const BANK: [(&str, &str, &str); 5] = [
+    ("account", ACCOUNT, "an aggregate: it keeps the rules of one account"),
+    ("money-transfer", MONEY_TRANSFER, "an aggregate: it keeps the rules of one transfer"),
+    ("transfer", TRANSFER, "a process manager: it moves the money, or gives it back"),
+    ("account-balances", ACCOUNT_BALANCES, "a projection: it keeps a table of all balances"),
+    ("transfer-overview", TRANSFER_OVERVIEW, "a projection: it keeps a table of all transfers"),
+];
+
+/// Builds the plugins of the bank; `begin` is told of each before it is built.
+pub(crate) fn build_bank(mut begin: impl FnMut(&str)) -> Result<Vec<BankPlugin>, Failure> {
     let root = find()?;
-    Ok(Bank {
-        account: build_plugin(&root, ACCOUNT)?,
-        account_balances: build_plugin(&root, ACCOUNT_BALANCES)?,
-    })
+    let build = |(name, folder, does)| {
+        begin(name);
+        Ok(BankPlugin { name, does, component: build_plugin(&root, folder)? })
+    };
+    BANK.into_iter().map(build).collect()
 }
 
 /// Builds the aggregate `account` of the bank.

@@ -1,12 +1,13 @@
 //! The story of the demo: what is sent to the daemon, and what it answers, told step by step.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::checkout::Bank;
+use super::checkout::BankPlugin;
 use crate::client::{ApiPath, Call, Client};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -23,6 +24,20 @@ fn wishes() -> [(&'static str, &'static str, Value); 5] {
     ]
 }
 
+/// The transfers, one after the other: its id, and what is asked.
+fn transfers() -> [(&'static str, Value); 2] {
+    [
+        ("t1", json!({ "from": "a1", "to": "a2", "cents": 10 })),
+        ("t2", json!({ "from": "a2", "to": "a1", "cents": 100 })),
+    ]
+}
+
+/// How often it is looked whether a transfer has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Longest wait for the end of a transfer: after half of it the process manager gives up itself.
+const TRANSFER_WAIT_MAX: Duration = Duration::from_mins(1);
+
 /// What the story comes to, for programs.
 #[derive(Debug, Serialize)]
 struct Story<'a> {
@@ -30,7 +45,8 @@ struct Story<'a> {
     data: &'a Path,
     outcomes: Vec<Outcome>,
     streams: Vec<Stream>,
-    balances: Vec<Row>,
+    balances: Vec<Row<Balance>>,
+    transfers: Vec<Row<Transfer>>,
 }
 
 /// What became of a command: of an accepted one `position`, of a rejected one `rejection`.
@@ -57,6 +73,7 @@ struct Stream {
 #[derive(Debug, Serialize, Deserialize)]
 struct Event {
     revision: u64,
+    position: u64,
     r#type: String,
     data: Box<RawValue>,
 }
@@ -74,14 +91,23 @@ struct Rejected {
 }
 
 #[derive(Debug, Deserialize)]
-struct Rows {
-    rows: Vec<Row>,
+struct Rows<T> {
+    rows: Vec<Row<T>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Row {
+struct Row<T> {
     key: String,
-    value: Balance,
+    value: T,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Transfer {
+    from: String,
+    to: String,
+    cents: i64,
+    status: String,
+    reason: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -95,38 +121,61 @@ struct Balance {
 pub(super) async fn tell(
     server: &str,
     data: &Path,
-    bank: &Bank,
+    bank: &[BankPlugin],
     output: &mut Output,
 ) -> Result<(), Failure> {
     let mut client = Client::connect_to(server).await?;
-    for (name, component) in
-        [("account", &bank.account), ("account-balances", &bank.account_balances)]
-    {
+    for BankPlugin { name, component, .. } in bank {
         let path = ApiPath::new("/v1/plugins").join(name);
         client.send(Call::put_component(path, component.clone())).await?;
     }
     let mut outcomes = Vec::new();
     for (id, command, data) in wishes() {
-        outcomes.push(ask(&mut client, id, command, &data).await?);
+        outcomes.push(ask(&mut client, ("account", id), command, &data).await?);
+    }
+    for (id, data) in transfers() {
+        ask(&mut client, ("money-transfer", id), "start-transfer", &data).await?;
+        ended(&mut client, id).await?;
     }
     let mut streams = Vec::new();
-    for id in ["a1", "a2"] {
-        streams.push(read(&mut client, id).await?);
+    for stream in ["account/a1", "account/a2", "money-transfer/t1", "money-transfer/t2"] {
+        streams.push(read(&mut client, stream).await?);
     }
-    let last = outcomes.iter().filter_map(|outcome| outcome.position).max();
+    let events = streams.iter().flat_map(|stream| &stream.events);
+    let last = events.map(|event| event.position).max();
     let path = ApiPath::new("/v1/views/account-balances/accounts").query("position", last);
     let Rows { rows: balances } = client.send(Call::get(path)).await?.json()?;
-    let story = Story { server, data, outcomes, streams, balances };
+    let path = ApiPath::new("/v1/views/transfer-overview/transfers").query("position", last);
+    let Rows { rows: transfers } = client.send(Call::get(path)).await?.json()?;
+    let story = Story { server, data, outcomes, streams, balances, transfers };
     if output.is_json() { output.json(&story) } else { print(&story, bank, output) }
+}
+
+/// Waits for the end of a transfer.
+async fn ended(client: &mut Client, id: &str) -> Result<(), Failure> {
+    let path = ApiPath::new("/v1/aggregates/money-transfer").join(id);
+    let wait = async {
+        loop {
+            let shown: Value = client.send(Call::get(path.clone())).await?.json()?;
+            let stage = shown.pointer("/state/stage").and_then(Value::as_str).unwrap_or_default();
+            if ["completed", "failed"].iter().any(|end| stage.eq_ignore_ascii_case(end)) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let waited = tokio::time::timeout(TRANSFER_WAIT_MAX, wait).await;
+    waited
+        .unwrap_or_else(|_| Err(Failure::ours(format!("transfer `{id}` of the demo does not end"))))
 }
 
 async fn ask(
     client: &mut Client,
-    id: &str,
+    (aggregate, id): (&str, &str),
     command: &str,
     data: &Value,
 ) -> Result<Outcome, Failure> {
-    let path = ApiPath::new("/v1/aggregates/account").join(id).join(command);
+    let path = ApiPath::new("/v1/aggregates").join(aggregate).join(id).join(command);
     let (_, body) = client.exchange(Call::post(path, data.to_string())).await?;
     let outcome: Result<Outcome, _> = serde_json::from_slice(&body);
     let outcome = outcome.ok().filter(|it| it.position.is_some() || it.rejection.is_some());
@@ -136,20 +185,22 @@ async fn ask(
     })
 }
 
-async fn read(client: &mut Client, id: &str) -> Result<Stream, Failure> {
-    let path = ApiPath::new("/v1/streams/account").join(id);
+async fn read(client: &mut Client, stream: &str) -> Result<Stream, Failure> {
+    let (category, id) = stream.split_once('/').unwrap_or_default();
+    let path = ApiPath::new("/v1/streams").join(category).join(id);
     let mut stream: Stream = client.send(Call::get(path.clone())).await?.json()?;
     let Commands { commands } = client.send(Call::get(path.join("commands"))).await?.json()?;
     stream.rejected.extend(commands.into_iter().filter(|command| command.rejection.is_some()));
     Ok(stream)
 }
 
-fn print(story: &Story<'_>, bank: &Bank, output: &mut Output) -> Result<(), Failure> {
+fn print(story: &Story<'_>, bank: &[BankPlugin], output: &mut Output) -> Result<(), Failure> {
     let Story { server, data, .. } = story;
     output.line(format_args!("A daemon serves on {server} and keeps its data in"))?;
     output.line(format_args!("{}.\n", data.display()))?;
     print_plugins(bank, output)?;
     print_outcomes(&story.outcomes, output)?;
+    print_transfers(&story.transfers, output)?;
     print_streams(&story.streams, output)?;
     print_balances(&story.balances, output)?;
     output.heading("Try it, from another terminal")?;
@@ -161,6 +212,9 @@ fn print(story: &Story<'_>, bank: &Bank, output: &mut Output) -> Result<(), Fail
              -H 'content-type: application/json' -d '{{\"cents\": 500}}'"
         ),
         format!("curl {server}/v1/views/account-balances/accounts"),
+        format!(
+            "curl {server}/v1/processes/transfer/instances/t1    # what the process manager did"
+        ),
         format!("curl -N -H 'accept: text/event-stream' {server}/v1/events"),
     ] {
         output.line(format_args!("  {line}"))?;
@@ -168,18 +222,13 @@ fn print(story: &Story<'_>, bank: &Bank, output: &mut Output) -> Result<(), Fail
     Ok(())
 }
 
-fn print_plugins(bank: &Bank, output: &mut Output) -> Result<(), Failure> {
-    let size = |component: &[u8]| text::bytes(u64::try_from(component.len()).unwrap_or(u64::MAX));
-    output.heading("1. Two plugins are installed, WebAssembly components built from Rust")?;
-    let rows = [
-        ["account", &size(&bank.account), "an aggregate: it keeps the rules of one account"],
-        [
-            "account-balances",
-            &size(&bank.account_balances),
-            "a projection: it keeps a table of all balances",
-        ],
-    ];
-    print_table(rows.map(|row| row.map(str::to_owned).to_vec()).as_slice(), output)
+fn print_plugins(bank: &[BankPlugin], output: &mut Output) -> Result<(), Failure> {
+    output.heading("1. Five plugins are installed, WebAssembly components built from Rust")?;
+    let rows = bank.iter().map(|BankPlugin { name, does, component }| {
+        let size = text::bytes(u64::try_from(component.len()).unwrap_or(u64::MAX));
+        vec![(*name).to_owned(), size, (*does).to_owned()]
+    });
+    print_table(&rows.collect::<Vec<_>>(), output)
 }
 
 fn print_outcomes(outcomes: &[Outcome], output: &mut Output) -> Result<(), Failure> {
@@ -194,11 +243,23 @@ fn print_outcomes(outcomes: &[Outcome], output: &mut Output) -> Result<(), Failu
     print_table(&rows.collect::<Vec<_>>(), output)
 }
 
+fn print_transfers(transfers: &[Row<Transfer>], output: &mut Output) -> Result<(), Failure> {
+    output
+        .heading("3. Money is moved: the process manager tells both accounts, and the transfer")?;
+    let rows = transfers.iter().map(|Row { key, value }| {
+        let Transfer { from, to, cents, status, reason } = value;
+        let reason = reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
+        let moved = format!("{cents} cents from {from} to {to}");
+        vec![key.clone(), moved, format!("{status}{reason}")]
+    });
+    print_table(&rows.collect::<Vec<_>>(), output)
+}
+
 fn print_streams(streams: &[Stream], output: &mut Output) -> Result<(), Failure> {
-    output.heading("3. What happened is in the log, as events; each account has its own stream")?;
+    output.heading("4. What happened is in the log, as events; each account and each transfer has its own stream")?;
     let mut rows = Vec::new();
     for Stream { stream, events, rejected } in streams {
-        for Event { revision, r#type, data } in events {
+        for Event { revision, r#type, data, .. } in events {
             let place = format!("{stream} {revision}");
             rows.push(vec![place, r#type.clone(), data.get().to_owned()]);
         }
@@ -210,8 +271,8 @@ fn print_streams(streams: &[Stream], output: &mut Output) -> Result<(), Failure>
     print_table(&rows, output)
 }
 
-fn print_balances(balances: &[Row], output: &mut Output) -> Result<(), Failure> {
-    output.heading("4. The view `account-balances` is made of the events")?;
+fn print_balances(balances: &[Row<Balance>], output: &mut Output) -> Result<(), Failure> {
+    output.heading("5. The view `account-balances` is made of the events")?;
     let rows = balances.iter().map(|Row { key, value }| {
         vec![key.clone(), value.owner.clone(), format!("{} cents", value.balance_cents)]
     });
