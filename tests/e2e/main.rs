@@ -21,4 +21,5 @@ mod subscriptions;
 mod support;
 mod todo;
 mod upcasts;
+mod users;
 mod versions;

@@ -15,6 +15,7 @@ mod aggregate;
 mod answer;
 pub mod apps;
 mod batch;
+mod claim;
 mod command;
 mod event;
 mod feed;
@@ -87,6 +88,7 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/streams/{category}/{id}", get(stream::read).post(stream::append::append))
         .route("/v1/streams/{category}/{id}/commands", get(stream::commands::read))
         .route("/v1/events", get(feed::read))
+        .route("/v1/claims/{scope}/{key}", get(claim::show))
         .route("/v1/views/{projection}/{table}", get(view::rows))
         .route("/v1/views/{projection}/{table}/{key}", get(view::row))
         // A table may be called `queries`: its rows are read with GET.

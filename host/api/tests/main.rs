@@ -12,6 +12,7 @@ mod aggregates;
 mod append;
 mod apps;
 mod batches;
+mod claims;
 mod commands;
 mod event_streams;
 mod events;

@@ -49,6 +49,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Aggregate(crate::aggregate::AggregateCommand),
     #[command(subcommand)]
+    Claim(crate::claim::ClaimCommand),
+    #[command(subcommand)]
     Stream(crate::stream::StreamCommand),
     #[command(subcommand)]
     Subscription(crate::subscription::SubscriptionCommand),

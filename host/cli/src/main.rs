@@ -10,6 +10,7 @@
 mod aggregate;
 mod args;
 mod bench;
+mod claim;
 mod client;
 mod command;
 mod demo;
@@ -58,6 +59,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Plugin(command) => plugin::run(command, output),
         Command::Decide(args) => command::run(args, output),
         Command::Aggregate(command) => aggregate::run(command, output),
+        Command::Claim(command) => claim::run(command, output),
         Command::Stream(command) => stream::run(command, output),
         Command::Subscription(command) => subscription::run(command, output),
         Command::View(command) => view::run(command, output),

@@ -24,9 +24,12 @@ fn check(component: &[u8], imports: &[&str], exports: &[&str], bytes_max: usize)
 #[test]
 fn aggregates_import_nothing_but_the_log() {
     // Guards the kinds' imports: a dependency that pulls in WASI or JavaScript shows here.
-    for aggregate in
-        [annals_components::account(), annals_components::todo(), annals_components::invite()]
-    {
+    for aggregate in [
+        annals_components::account(),
+        annals_components::todo(),
+        annals_components::invite(),
+        annals_components::user(),
+    ] {
         check(
             aggregate,
             &["annals:plugin/log@0.1.0"],

@@ -132,6 +132,7 @@ macro_rules! event_store_checks {
                 refuses_a_claim_that_another_stream_holds
                 its_own_stream_takes_a_claim_again_with_the_new_expiry
                 an_expired_claim_is_free
+                a_claim_that_has_expired_when_it_is_taken_holds_nothing
                 expiry_is_judged_by_the_time_of_the_receipt
                 a_released_claim_is_free
                 passes_over_a_release_of_what_the_stream_does_not_hold

@@ -44,7 +44,7 @@ codes! {
     MalformedQuery = "malformed-query" BAD_REQUEST,
     /// An append contradicts itself.
     MalformedAppend = "malformed-append" BAD_REQUEST,
-    /// The path is not UTF-8 after percent-decoding.
+    /// The path is not UTF-8 after percent-decoding, or a part of it is too long.
     BadPath = "bad-path" BAD_REQUEST,
     /// A name in the path, the query or the body is not kebab-case.
     BadName = "bad-name" BAD_REQUEST,
@@ -96,6 +96,8 @@ codes! {
     UnknownPlugin = "unknown-plugin" NOT_FOUND,
     /// There is no such subscription.
     UnknownSubscription = "unknown-subscription" NOT_FOUND,
+    /// No stream holds the name.
+    ClaimNotHeld = "claim-not-held" NOT_FOUND,
     /// The version of the plugin is not kept.
     VersionNotKept = "version-not-kept" NOT_FOUND,
     /// The path exists, but not with this method.
