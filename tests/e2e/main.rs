@@ -12,6 +12,7 @@ mod cli;
 mod drivers;
 mod durability;
 mod guest_list;
+mod guides;
 mod hosts;
 mod languages;
 mod migration;
