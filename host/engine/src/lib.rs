@@ -14,13 +14,14 @@
 //! `projection` and [`view`], and through [`relay`] to the bus; on the way to either, [`upcast`] makes
 //! old shapes new. Outsiders share events by [`subscription`]. Which plugin is active is the business of
 //! [`plugins`], and whether another version would have led to the same history that of [`verify`]. A view
-//! that is built beside the one that serves is in [`rebuild`].
+//! that is built beside the one that serves is in [`rebuild`]. What one request led to, [`correlation`] finds.
 
 mod actor;
 mod catalog;
 mod check;
 pub mod command;
 mod commands;
+pub mod correlation;
 pub mod engine;
 pub mod figures;
 pub mod options;

@@ -56,6 +56,8 @@ codes! {
     BadIfRevision = "bad-if-revision" BAD_REQUEST,
     /// `x-correlation-id` is not a correlation id.
     BadCorrelationId = "bad-correlation-id" BAD_REQUEST,
+    /// `x-causation-id` is not a UUID.
+    BadCausationId = "bad-causation-id" BAD_REQUEST,
     /// `last-event-id` is not a position.
     BadLastEventId = "bad-last-event-id" BAD_REQUEST,
     /// A query parameter has a value it cannot have.
