@@ -92,3 +92,10 @@ fn the_guide_of_claims_prints_what_it_says() {
     let guide = include_str!("../../docs/guide/claims.md");
     run(guide, &[("plugins/user", annals_components::user())]);
 }
+
+#[test]
+fn the_guide_of_traces_prints_what_it_says() {
+    // Guards `docs/guide/tracing.md`, and `annals trace` as people see it.
+    let guide = include_str!("../../docs/guide/tracing.md");
+    run(guide, &[("plugins/bank/account", annals_components::account())]);
+}

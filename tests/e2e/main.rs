@@ -21,6 +21,7 @@ mod rebuilds;
 mod subscriptions;
 mod support;
 mod todo;
+mod trace;
 mod upcasts;
 mod users;
 mod versions;

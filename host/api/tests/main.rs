@@ -14,6 +14,7 @@ mod apps;
 mod batches;
 mod claims;
 mod commands;
+mod correlations;
 mod event_streams;
 mod events;
 mod health;

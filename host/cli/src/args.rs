@@ -52,6 +52,7 @@ pub(crate) enum Command {
     Claim(crate::claim::ClaimCommand),
     #[command(subcommand)]
     Stream(crate::stream::StreamCommand),
+    Trace(crate::trace::TraceArgs),
     #[command(subcommand)]
     Subscription(crate::subscription::SubscriptionCommand),
     #[command(subcommand)]

@@ -27,6 +27,7 @@ mod stream;
 mod subscription;
 mod tasks;
 mod text;
+mod trace;
 mod view;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Aggregate(command) => aggregate::run(command, output),
         Command::Claim(command) => claim::run(command, output),
         Command::Stream(command) => stream::run(command, output),
+        Command::Trace(args) => trace::run(&args, output),
         Command::Subscription(command) => subscription::run(command, output),
         Command::View(command) => view::run(command, output),
         Command::Parked(command) => parked::run(command, output),
