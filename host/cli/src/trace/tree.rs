@@ -97,11 +97,35 @@ pub(super) struct Tree {
     roots_in_circles: HashSet<usize>,
 }
 
-/// What is still to be printed.
+/// What is still to be printed, and where.
 enum Next {
-    /// A commit, with what its line begins with, and whether it is the last at its place.
-    Commit(usize, String, bool),
-    Event(usize, usize, String, bool),
+    /// A commit, by its index.
+    Commit(usize, Branch),
+    /// An event, by the index of its commit and its own.
+    Event(usize, usize, Branch),
+}
+
+/// Where a line is below others.
+struct Branch {
+    /// What its line begins with, and those below it.
+    indent: String,
+    /// Whether nothing more comes at its place.
+    is_last: bool,
+}
+
+impl Branch {
+    fn line(&self, after_ms: u64, text: &str) -> String {
+        let branch = if self.is_last { "└─" } else { "├─" };
+        format!("{}{branch} +{after_ms} ms {text}", self.indent)
+    }
+
+    /// What lines below begin with.
+    fn deeper(&self) -> String {
+        if self.indent.chars().count() >= 3 * INDENTED_MAX {
+            return self.indent.clone();
+        }
+        format!("{}{}", self.indent, if self.is_last { "   " } else { "│  " })
+    }
 }
 
 impl Tree {
@@ -176,10 +200,8 @@ impl Tree {
         for &root in &self.roots {
             let Some(commit) = self.commits.get(root) else { continue };
             let began = commit.time();
-            let where_ = match self.roots_in_circles.contains(&root) {
-                true => "in a circle",
-                false => "which is not in here",
-            };
+            let is_in_circle = self.roots_in_circles.contains(&root);
+            let where_ = if is_in_circle { "in a circle" } else { "which is not in here" };
             let cause = commit.causation_id.as_ref();
             let cause = cause.map(|id| format!("   (caused by {id}, {where_})"));
             let (at, text) = (&commit.recorded_at, commit.text());
@@ -194,19 +216,19 @@ impl Tree {
         self.put_below(root, "", &mut waiting);
         while let Some(next) = waiting.pop() {
             match next {
-                Next::Commit(index, indent, is_last) => {
+                Next::Commit(index, branch) => {
                     let Some(commit) = self.commits.get(index) else { continue };
                     let text = commit.text();
-                    lines.push(line(&indent, is_last, after(began, commit), &text));
-                    self.put_below(index, &deeper(&indent, is_last), &mut waiting);
+                    lines.push(branch.line(after(began, commit), &text));
+                    self.put_below(index, &branch.deeper(), &mut waiting);
                 }
-                Next::Event(index, ordinal, indent, is_last) => {
+                Next::Event(index, ordinal, branch) => {
                     let Some(commit) = self.commits.get(index) else { continue };
                     let Some(event) = commit.events.get(ordinal) else { continue };
-                    lines.push(line(&indent, is_last, after(began, commit), &event.text()));
+                    lines.push(branch.line(after(began, commit), &event.text()));
                     let children = self.children.get(&(index, Some(ordinal)));
                     let children = children.map_or(&[][..], Vec::as_slice);
-                    put_commits(children, &deeper(&indent, is_last), &mut waiting);
+                    put_commits(children, &branch.deeper(), &mut waiting);
                 }
             }
         }
@@ -219,7 +241,8 @@ impl Tree {
         let events_count = self.commits.get(index).map_or(0, Commit::events_count);
         for ordinal in (0..events_count).rev() {
             let is_last = children.is_empty() && ordinal + 1 == events_count;
-            waiting.push(Next::Event(index, ordinal, indent.to_owned(), is_last));
+            let branch = Branch { indent: indent.to_owned(), is_last };
+            waiting.push(Next::Event(index, ordinal, branch));
         }
     }
 }
@@ -227,20 +250,9 @@ impl Tree {
 /// Puts commits in front of what waits, the first of them first.
 fn put_commits(children: &[usize], indent: &str, waiting: &mut Vec<Next>) {
     for (place, child) in children.iter().enumerate().rev() {
-        waiting.push(Next::Commit(*child, indent.to_owned(), place + 1 == children.len()));
+        let is_last = place + 1 == children.len();
+        waiting.push(Next::Commit(*child, Branch { indent: indent.to_owned(), is_last }));
     }
-}
-
-fn line(indent: &str, is_last: bool, after_ms: u64, text: &str) -> String {
-    let branch = if is_last { "└─" } else { "├─" };
-    format!("{indent}{branch} +{after_ms} ms {text}")
-}
-
-fn deeper(indent: &str, is_last: bool) -> String {
-    if indent.chars().count() >= 3 * INDENTED_MAX {
-        return indent.to_owned();
-    }
-    format!("{indent}{}", if is_last { "   " } else { "│  " })
 }
 
 fn after(began: Timestamp, commit: &Commit) -> u64 {
