@@ -183,6 +183,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_tree_is_made_of_so_much_and_says_when_there_is_more() {
+        // Guards memory against an id that everybody sends.
+        let event = r#"{"id":"e","stream":"s/1","revision":0,"type":"happened"}"#;
+        let events = vec![event; 999].join(",");
+        let commit = format!(r#"{{"recorded_at":"2026-11-20T09:30:00.000Z","events":[{events}]}}"#);
+        let commit = RawValue::from_string(commit).unwrap();
+        let mut found = Found::default();
+        for _ in 0..100 {
+            found.add(&commit).unwrap();
+        }
+        assert_eq!((found.entries_count, found.is_cut), (ENTRIES_MAX, false));
+        found.add(&commit).unwrap();
+        assert!(found.is_cut);
+    }
+
+    #[test]
     fn a_time_may_be_a_day_a_time_or_all() {
         // Guards what people type, and that nothing is taken for another time.
         for (text, whole) in [

@@ -53,10 +53,13 @@ impl Shared {
                     }
                     looked_at += chunk.len();
                 }
+                if looked_at >= LOOKED_AT_COMMITS_MAX {
+                    self.commit_hints.put(partition, page.next, item.next_place());
+                    return Ok(page);
+                }
             }
-            let is_over = looked_at >= LOOKED_AT_COMMITS_MAX;
-            if !has_more || is_over {
-                page.is_at_head = !has_more;
+            if !has_more {
+                page.is_at_head = true;
                 self.commit_hints.put(partition, page.next, items.place());
                 return Ok(page);
             }

@@ -133,6 +133,27 @@ async fn a_look_for_a_correlation_id_costs_a_read_unit_per_grouped_commit_and_le
     assert_eq!(units.await, Units { reads: 1.0, writes: 0.0, requests_count: 1 });
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_look_reads_the_heads_of_about_a_thousand_commits() {
+    // Guards whoever waits for a page against one that reads through all of a store.
+    let (_emulator, _, store) = open(1).await;
+    append_grouped(&store, 1_300, 100).await;
+    let id = CorrelationId::new("nobody-has-this-one").unwrap();
+    let mut pages = Vec::new();
+    let mut next = 0;
+    loop {
+        let page = store.read_correlated(Partition::ZERO, &id, next).await.unwrap();
+        pages.push(page.next - next);
+        next = page.next;
+        if page.is_at_head {
+            break;
+        }
+    }
+    assert!(pages.len() > 1 && next == 1_300, "{pages:?}");
+    // It ends with a group of commits, of which one has at most 99.
+    assert!(pages[0] >= 1_000 && pages[0] < 1_100, "{pages:?}");
+}
+
 /// Looks for a correlation id that nobody has.
 async fn look_through(store: &DynamoEventStore, from: u64, to: u64) {
     let id = CorrelationId::new("nobody-has-this-one").unwrap();

@@ -5,9 +5,8 @@ use crate::commit::RecordedCommit;
 use crate::id::CorrelationId;
 use crate::limits::READ_EVENTS_MAX;
 use crate::place::Partition;
+use crate::port::event_store::{EventStore, ReadError};
 use crate::time::Timestamp;
-
-use super::{EventStore, ReadError};
 
 /// Some commits of one partition and one correlation id.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
