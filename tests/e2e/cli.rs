@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bench;
+mod claim;
 mod client;
 mod demo;
 mod doctor;

@@ -4,7 +4,6 @@ pub(crate) mod waiter;
 
 use std::sync::Arc;
 
-use annals_core::event::Origin;
 use annals_core::id::{CommandId, EventId};
 use annals_core::name::{CommandName, PluginName};
 use annals_core::place::{ActualRevision, Partition, Position, Revision};
@@ -38,7 +37,8 @@ use waiter::{Decided, WaitedFor, Waiter};
         ("wait_for" = Option<String>, Query, description = "Answer when the view of this projection has the command's last event, or `wait_ms` is over; `waited_for` in the answer says which."),
         ("wait_ms" = Option<u64>, Query, description = "How long to wait for it; 5000 when absent."),
         ("if-revision" = Option<String>, Header, description = "What the sender believes: `any`, `no-stream`, `stream-exists` or a revision."),
-        ("x-correlation-id" = Option<String>, Header, description = "Shared by everything one outside request led to."),
+        ("x-correlation-id" = Option<String>, Header, description = "Shared by everything one outside request led to; the command id when absent."),
+        ("x-causation-id" = Option<String>, Header, description = "The id (a UUID) of the event or of the command that this command is the answer to."),
     ),
     request_body(content = Option<serde_json::Value>, description = "The command's data; an empty body counts as `{}`."),
     responses(
@@ -115,6 +115,9 @@ pub(crate) struct CommandAccepted<'a> {
     /// The command's id.
     #[schema(value_type = String, format = "uuid")]
     command_id: CommandId,
+    /// Shared by everything that its request led to, to look for with `/v1/correlations`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
     /// The stream it was decided on, as `category/id`.
     stream: &'a str,
     /// `accepted`.
@@ -157,6 +160,7 @@ impl<'a> CommandAccepted<'a> {
         };
         Ok(Self {
             command_id: outcome.command_id,
+            correlation_id: outcome.correlation_id.as_ref().map(|id| id.as_str()),
             stream: outcome.stream.as_str(),
             outcome: "accepted",
             revision: outcome.revision,
@@ -235,15 +239,14 @@ fn rejected(outcome: &CommandOutcome, rejection: &annals_core::command::Rejectio
         Ok(said) => Member::Raw(said.into()),
         Err(problem) => return problem,
     };
-    Problem::new(Code::Rejected, rejection.message.to_string())
+    let problem = Problem::new(Code::Rejected, rejection.message.to_string())
         .with("rejection", said)
         .with("command_id", outcome.command_id.to_string())
         .with("stream", outcome.stream.as_str())
         .with("revision", outcome.revision.0.map(Revision::get))
-        .with("is_repeat", outcome.is_repeat)
-}
-
-/// What one line of a batch or one request says of its origin.
-pub(crate) fn origin_of(correlation_id: Option<annals_core::id::CorrelationId>) -> Origin {
-    Origin { correlation_id, ..Origin::default() }
+        .with("is_repeat", outcome.is_repeat);
+    match &outcome.correlation_id {
+        Some(id) => problem.with("correlation_id", id.as_str()),
+        None => problem,
+    }
 }

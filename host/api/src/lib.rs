@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! request ─► layer.rs ─► request/ ─► command.rs, batch.rs, aggregate.rs, stream.rs,
-//!            id, limit   headers,    feed.rs, view.rs, plugin.rs, projection.rs, subscription.rs,
-//!                        path, query, schedule.rs, apps.rs
+//!            id, limit   headers,    feed.rs, correlation.rs, claim.rs, view.rs, plugin.rs,
+//!                        path, query, projection.rs, subscription.rs, schedule.rs, apps.rs
 //!                        body              │ engine
 //!                                          ▼
 //! response ◄─ layer.rs ◄──────────── answer.rs, json.rs, problem.rs
@@ -15,7 +15,9 @@ mod aggregate;
 mod answer;
 pub mod apps;
 mod batch;
+mod claim;
 mod command;
+mod correlation;
 mod event;
 mod feed;
 mod health;
@@ -88,6 +90,8 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/streams/{category}/{id}", get(stream::read).post(stream::append::append))
         .route("/v1/streams/{category}/{id}/commands", get(stream::commands::read))
         .route("/v1/events", get(feed::read))
+        .route("/v1/correlations/{correlation_id}", get(correlation::look))
+        .route("/v1/claims/{scope}/{key}", get(claim::show))
         .route("/v1/views/{projection}/{table}", get(view::rows))
         .route("/v1/views/{projection}/{table}/{key}", get(view::row))
         // A table may be called `queries`: its rows are read with GET.

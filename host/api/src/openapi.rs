@@ -13,8 +13,8 @@ use crate::answer::json_response;
 use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
-    Api, aggregate, batch, command, event, feed, health, metrics, parked, plugin, projection,
-    relay, schedule, stream, subscription, verify, view,
+    Api, aggregate, batch, claim, command, correlation, event, feed, health, metrics, parked,
+    plugin, projection, relay, schedule, stream, subscription, verify, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -59,6 +59,8 @@ pub(crate) fn document() -> Result<Value, Problem> {
         stream::append::append,
         stream::commands::read,
         feed::read,
+        correlation::look,
+        claim::show,
         view::row,
         view::rows,
         view::query,
@@ -107,6 +109,9 @@ pub(crate) fn document() -> Result<Value, Problem> {
         event::EventJson<'static>,
         view::RowJson<'static>,
         stream::commands::CommandJson<'static>,
+        correlation::CorrelatedCommit<'static>,
+        correlation::CorrelatedCommand<'static>,
+        correlation::CorrelatedEvent<'static>,
         ProblemDocument,
     )),
     tags(
@@ -114,6 +119,8 @@ pub(crate) fn document() -> Result<Value, Problem> {
         (name = "aggregates", description = "The state that events lead to."),
         (name = "streams", description = "Events and commands of one thing."),
         (name = "events", description = "The feed of all events."),
+        (name = "correlations", description = "What one outside request led to."),
+        (name = "claims", description = "Names that one stream holds alone."),
         (name = "views", description = "What projections make of events."),
         (name = "plugins", description = "The components that hold the domain logic."),
         (name = "projections", description = "How far views are."),

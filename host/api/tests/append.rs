@@ -23,10 +23,13 @@ async fn appends_events_that_no_plugin_knows() {
         {"type": "note-taken", "data": [1, "ü"], "schema_version": 3, "id": id,
          "metadata": {"by": "me"}},
     ]});
-    let headers = [("if-revision", "no-stream"), ("x-correlation-id", "trace-1")];
+    let cause = "0191e2c4-7d1a-7b3e-9c55-3f1f0a4f2b00";
+    let headers =
+        [("if-revision", "no-stream"), ("x-correlation-id", "trace-1"), ("x-causation-id", cause)];
     let answer = host.post_with(URI, &headers, &body).await;
     let appended = json!({
         "stream": "note/n1",
+        "correlation_id": "trace-1",
         "revision": 0,
         "first_revision": 0,
         "last_revision": 0,
@@ -50,6 +53,7 @@ async fn appends_events_that_no_plugin_knows() {
             "data": [1, "ü"],
             "metadata": {"by": "me"},
             "recorded_at": NOW,
+            "causation_id": cause,
             "correlation_id": "trace-1",
         }])
     );

@@ -36,7 +36,7 @@ async fn answers_each_line_as_the_command_alone_would_be() {
     let id = "0191e2c4-7d1a-7b3e-9c55-3f1f0a4f2b10";
     let lines = [
         json!({"aggregate": "account", "id": "a1", "command": "check-account", "command_id": id,
-               "correlation_id": "c", "if_revision": "any"})
+               "correlation_id": "c", "causation_id": id, "if_revision": "any"})
         .to_string(),
         "{".to_owned(),
         "  ".to_owned(),
@@ -60,8 +60,8 @@ async fn answers_each_line_as_the_command_alone_would_be() {
     assert_eq!(
         results[0],
         json!({
-            "line": 1, "status": 200, "command_id": id, "stream": "account/a1",
-            "outcome": "accepted", "revision": 0, "first_revision": null, "last_revision": null,
+            "line": 1, "status": 200, "command_id": id, "correlation_id": "c",
+            "stream": "account/a1", "outcome": "accepted", "revision": 0, "first_revision": null, "last_revision": null,
             "partition": 0, "position": null, "recorded_at": NOW, "is_repeat": false, "events": [],
         })
     );
@@ -74,7 +74,7 @@ async fn answers_each_line_as_the_command_alone_would_be() {
                 "detail": "the account is not open",
                 "rejection": {"code": "not-open", "message": "the account is not open"},
                 "command_id": "0191e2c4-7d1a-7b3e-9c55-3f1f0a4f2b11", "stream": "account/a2",
-                "revision": null, "is_repeat": false,
+                "correlation_id": "0191e2c4-7d1a-7b3e-9c55-3f1f0a4f2b11", "revision": null, "is_repeat": false,
             },
         })
     );

@@ -24,6 +24,7 @@ enum Repeat {
 fn opened(repeat: Repeat) -> Value {
     json!({
         "command_id": KEY,
+        "correlation_id": KEY,
         "stream": "account/a1",
         "outcome": "accepted",
         "revision": 0,
@@ -50,7 +51,7 @@ async fn runs_a_command_and_answers_a_repeat_with_the_first_outcome() {
     let host = Host::start().await;
     let (uri, body) =
         ("/v1/aggregates/account/a1/open-account", json!({"owner": "ada", "initial_cents": 10}));
-    let headers = [("idempotency-key", KEY), ("x-correlation-id", "trace-1")];
+    let headers = [("idempotency-key", KEY)];
     let first = host.post_with(uri, &headers, &body).await;
     assert_eq!((first.status.as_u16(), first.json()), (200, opened(Repeat::No)));
     assert_eq!(first.header("content-type"), Some("application/json"));
@@ -103,6 +104,7 @@ async fn a_rejection_is_a_problem_with_its_code_text_and_detail() {
                     "detail": {"balance_cents": 10},
                 },
                 "command_id": KEY,
+                "correlation_id": KEY,
                 "stream": "account/a1",
                 "revision": 0,
                 "is_repeat": is_repeat,
@@ -133,6 +135,7 @@ async fn a_decision_without_events_changes_no_revision() {
         let answer = host.send(request).await;
         let expected = json!({
             "command_id": KEY,
+            "correlation_id": KEY,
             "stream": format!("account/{id}"),
             "outcome": "accepted",
             "revision": revision,
@@ -226,6 +229,9 @@ async fn bad_headers_are_named() {
         ("if-revision", "latest", "bad-if-revision"),
         ("if-revision", "-1", "bad-if-revision"),
         ("x-correlation-id", "two words", "bad-correlation-id"),
+        ("x-correlation-id", "", "bad-correlation-id"),
+        ("x-correlation-id", "\u{fc}", "bad-correlation-id"),
+        ("x-causation-id", "trace-1", "bad-causation-id"),
     ] {
         host.post_with(uri, &[(header, value)], &json!({})).await.assert_code(400, code);
     }

@@ -45,7 +45,7 @@ async fn every_call_has_its_own_name_and_documents_its_problems() {
             assert!(has_problems || needs_none, "{method} {path}");
         }
     }
-    assert_eq!(names.len(), 48);
+    assert_eq!(names.len(), 50);
 }
 
 #[tokio::test]
@@ -66,7 +66,15 @@ async fn commands_and_events_of_active_plugins_are_in_it() {
         path["parameters"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect();
     assert_eq!(
         json!(parameters),
-        json!(["id", "idempotency-key", "wait_for", "wait_ms", "if-revision", "x-correlation-id"])
+        json!([
+            "id",
+            "idempotency-key",
+            "wait_for",
+            "wait_ms",
+            "if-revision",
+            "x-correlation-id",
+            "x-causation-id"
+        ])
     );
     let expected = json!({
         "type": "object",

@@ -49,7 +49,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Aggregate(crate::aggregate::AggregateCommand),
     #[command(subcommand)]
+    Claim(crate::claim::ClaimCommand),
+    #[command(subcommand)]
     Stream(crate::stream::StreamCommand),
+    Trace(crate::trace::TraceArgs),
     #[command(subcommand)]
     Subscription(crate::subscription::SubscriptionCommand),
     #[command(subcommand)]

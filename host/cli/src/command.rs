@@ -21,7 +21,10 @@ Examples:
   annals command account a1 open-account '{\"owner\": \"Athena\", \"initial_cents\": 10}'
   annals command account a1 deposit-funds '{\"cents\": 190}' --expected 0
   annals command account a1 close-account
-  annals command account a1 deposit-funds '{\"cents\": 1}' --wait-for account-balances")]
+  annals command account a1 deposit-funds '{\"cents\": 1}' --wait-for account-balances
+  annals command account a1 deposit-funds '{\"cents\": 1}' --correlation-id order-4711
+
+`annals trace` shows what a command led to, by its correlation id.")]
 pub(crate) struct CommandArgs {
     /// The aggregate that decides, e.g. `account`
     aggregate: String,
@@ -43,6 +46,14 @@ pub(crate) struct CommandArgs {
     /// Use this id (a UUID), by which a repeat is recognised
     #[arg(long = "id", id = "command_id", value_name = "UUID")]
     command_id: Option<Uuid>,
+
+    /// Give it this correlation id, which all that it leads to will have; its own id when absent
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<String>,
+
+    /// Say that this event or command caused it
+    #[arg(long, value_name = "UUID")]
+    causation_id: Option<Uuid>,
 
     /// Return when the view of this projection has what happened
     #[arg(long, value_name = "PROJECTION")]
@@ -86,9 +97,12 @@ pub(crate) fn run(args: CommandArgs, output: &mut Output) -> Result<(), Failure>
         ApiPath::new("/v1/aggregates").join(&args.aggregate).join(&args.id).join(&args.command);
     let path = path.query("wait_for", args.wait_for).query("wait_ms", args.wait_ms);
     let id = args.command_id.map(|id| id.to_string());
+    let cause = args.causation_id.map(|id| id.to_string());
     let call = Call::post(path, data.get().to_owned())
         .with("idempotency-key", id.as_deref())
-        .with("if-revision", args.expected.as_deref());
+        .with("if-revision", args.expected.as_deref())
+        .with("x-correlation-id", args.correlation_id.as_deref())
+        .with("x-causation-id", cause.as_deref());
     let answer = tasks::run_here(async {
         let mut client = Client::connect(&args.server).await?;
         client.send(call).await

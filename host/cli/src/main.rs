@@ -10,6 +10,7 @@
 mod aggregate;
 mod args;
 mod bench;
+mod claim;
 mod client;
 mod command;
 mod demo;
@@ -27,6 +28,7 @@ mod stream;
 mod subscription;
 mod tasks;
 mod text;
+mod trace;
 mod view;
 
 use std::process::ExitCode;
@@ -59,7 +61,9 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Plugin(command) => plugin::run(command, output),
         Command::Decide(args) => command::run(args, output),
         Command::Aggregate(command) => aggregate::run(command, output),
+        Command::Claim(command) => claim::run(command, output),
         Command::Stream(command) => stream::run(command, output),
+        Command::Trace(args) => trace::run(&args, output),
         Command::Subscription(command) => subscription::run(command, output),
         Command::Schedule(command) => schedule::run(command, output),
         Command::View(command) => view::run(command, output),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annals_core::command::Rejection;
 use annals_core::error::DriverError;
 use annals_core::event::{Origin, SchemaVersion};
-use annals_core::id::{CommandId, EventId};
+use annals_core::id::{CommandId, CorrelationId, EventId};
 use annals_core::name::{CommandName, EventType, PluginName};
 use annals_core::place::{ActualRevision, ExpectedRevision, Partition, Position, Revision};
 use annals_core::port::event_store::SizeLimit;
@@ -44,6 +44,9 @@ pub struct CommandRequest {
 pub struct CommandOutcome {
     /// The command's id.
     pub command_id: CommandId,
+    /// Shared by everything that the request led to which the command came with: the client's, or made of
+    /// the command's id.
+    pub correlation_id: Option<CorrelationId>,
     /// The stream it was decided on.
     pub stream: StreamId,
     /// Where the stream ended after it.

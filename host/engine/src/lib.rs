@@ -15,13 +15,14 @@
 //! old shapes new. Outsiders share events by [`subscription`]. What the
 //! host sends by itself when its time has come is in [`schedule`]. Which plugin is active is the business of
 //! [`plugins`], and whether another version would have led to the same history that of [`verify`]. A view
-//! that is built beside the one that serves is in [`rebuild`].
+//! that is built beside the one that serves is in [`rebuild`]. What one request led to, [`correlation`] finds.
 
 mod actor;
 mod catalog;
 mod check;
 pub mod command;
 mod commands;
+pub mod correlation;
 pub mod engine;
 pub mod figures;
 pub mod options;

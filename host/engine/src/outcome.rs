@@ -54,6 +54,7 @@ pub(crate) async fn first_outcome(
     };
     Ok(CommandOutcome {
         command_id: record.id,
+        correlation_id: recorded.origin.correlation_id.clone(),
         partition: store.capabilities().partition_of(&record.stream),
         stream: record.stream,
         revision: stream,

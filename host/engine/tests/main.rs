@@ -10,6 +10,7 @@
 mod bundles;
 mod commands;
 mod contention;
+mod correlation;
 mod hosts;
 mod idempotency;
 mod overload;

@@ -14,6 +14,7 @@
 
 mod claim;
 mod commits;
+mod correlated;
 mod counts;
 mod event;
 mod feed;

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use annals_core::command::{CommandRecord, Outcome};
 use annals_core::commit::{Commit, StreamAppend};
 use annals_core::event::{ContentType, NewEvent};
-use annals_core::id::{CommandId, Digest, IdGenerator};
+use annals_core::id::{CommandId, CorrelationId, Digest, IdGenerator};
 use annals_core::name::{CommandName, EventType};
 use annals_core::place::{ExpectedRevision, Partition, Revision};
 use annals_core::port::event_store::{Direction, FeedFilter};
@@ -63,6 +63,7 @@ fn main() {
     hot_stream(&store.events);
     batches(&store.events, batch_bytes_per_second);
     feed(&store.events);
+    correlated(&store.events);
     cold_stream(&store.events);
     states(&store);
     drop(store);
@@ -119,6 +120,7 @@ fn large(folder: &Path, count: u64, streams_count: u64) {
     });
     println!("used: {}", memory());
     feed(&store.events);
+    correlated(&store.events);
     println!("read: {}", memory());
 }
 
@@ -301,6 +303,23 @@ fn feed(store: &LocalEventStore) {
             );
         }
     }
+}
+
+fn correlated(store: &LocalEventStore) {
+    let id = CorrelationId::new("nobody-has-this-one").unwrap();
+    let (begin, cpu, mut next) = (Instant::now(), cpu_seconds(), 0);
+    loop {
+        let page = block_on(store.read_correlated(Partition::ZERO, &id, next)).unwrap();
+        next = page.next;
+        if page.is_at_head {
+            break;
+        }
+    }
+    let rate = next as f64 / (cpu_seconds() - cpu);
+    println!(
+        "correlation id: {next} commits looked at in {:?}, {rate:.0}/s of cpu",
+        begin.elapsed()
+    );
 }
 
 fn cold_stream(store: &LocalEventStore) {

@@ -6,7 +6,7 @@
 //!            index.rs ◄─ apply.rs        ▼
 //!                          ▲          sealed.rs ◄─ sealer.rs ─► index_file.rs ─► index file
 //!                     recovery.rs (at open)
-//!  read ──► reader.rs, feed.rs ─ scan.rs ─ frame.rs, decode.rs ─► build.rs ─► events
+//!  read ──► reader.rs, feed.rs, correlated.rs ─ scan.rs ─ frame.rs, decode.rs ─► build.rs ─► events
 //! ```
 
 mod append;
@@ -14,6 +14,7 @@ mod apply;
 mod build;
 mod checksum;
 mod claims;
+mod correlated;
 mod cursor;
 mod decode;
 mod edit;

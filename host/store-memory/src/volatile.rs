@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use annals_core::command::RecordedCommand;
 use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::{Durability, DurabilityLost};
-use annals_core::id::{CommandId, StoreId};
+use annals_core::id::{CommandId, CorrelationId, StoreId};
 use annals_core::place::{Partition, Position, Revision};
 use annals_core::port::EventStore;
 use annals_core::port::event_store::{
-    AppendError, Capabilities, Direction, EventTypeCount, FeedFilter, FeedPage, ReadError,
-    StreamInfo, StreamPage,
+    AppendError, Capabilities, CorrelatedPage, Direction, EventTypeCount, FeedFilter, FeedPage,
+    ReadError, StreamInfo, StreamPage, correlated,
 };
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
@@ -260,6 +260,23 @@ impl EventStore for VolatileEventStore {
         let mut commits = self.log.read_commits(partition, from, limit).await?;
         commits.retain(|commit| commit.number < durable);
         Ok(commits)
+    }
+
+    async fn read_correlated(
+        &self,
+        partition: Partition,
+        correlation_id: &CorrelationId,
+        from: u64,
+    ) -> Result<CorrelatedPage, ReadError> {
+        correlated::by_commits(self, partition, correlation_id, from).await
+    }
+
+    async fn first_commit_since(
+        &self,
+        partition: Partition,
+        since: Timestamp,
+    ) -> Result<u64, ReadError> {
+        correlated::since_by_commits(self, partition, since).await
     }
 
     async fn claim_holder(

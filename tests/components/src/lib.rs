@@ -80,6 +80,13 @@ pub fn account_balances_build(number: u8) -> Vec<u8> {
     build_of(account_balances(), number)
 }
 
+/// The aggregate `user`.
+#[must_use]
+pub fn user() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| build::plugin("plugins/user"))
+}
+
 /// The aggregate `invite` of the guest list.
 #[must_use]
 pub fn invite() -> &'static [u8] {

@@ -29,6 +29,7 @@ fn aggregates_import_nothing_but_the_log() {
         annals_components::money_transfer(),
         annals_components::todo(),
         annals_components::invite(),
+        annals_components::user(),
     ] {
         check(
             aggregate,

@@ -55,6 +55,22 @@ pub async fn an_expired_claim_is_free(store: &Store) {
     assert_eq!(holder(store, "ada", after_now(10)).await, held("expired-2", None));
 }
 
+/// Guards decisions that come late: a claim that has expired when it is taken is accepted and holds
+/// nothing, also where the stream held the name; what another stream holds it does not take.
+pub async fn a_claim_that_has_expired_when_it_is_taken_holds_nothing(store: &Store) {
+    append(store, claiming(claim("ada", "late-1", Some(NOW)), NOW)).await;
+    assert_eq!(holder(store, "ada", NOW).await, None);
+    append(store, claiming(claim("ada", "late-2", None), NOW)).await;
+    assert_refused(
+        store,
+        claiming(claim("ada", "late-1", Some(NOW)), NOW),
+        &claim_held("ada", "late-2"),
+    )
+    .await;
+    append(store, claiming(claim("ada", "late-2", Some(NOW)), NOW)).await;
+    assert_eq!(holder(store, "ada", NOW).await, None);
+}
+
 /// Guards recovery, which sees only the time the store gave: expiry is judged by that time, not by
 /// the time the commit came with.
 pub async fn expiry_is_judged_by_the_time_of_the_receipt(store: &Store) {

@@ -45,6 +45,7 @@ pub mod claims;
 pub mod commands;
 pub mod commits;
 pub mod concurrency;
+pub mod correlated;
 pub mod durability;
 pub mod event_ids;
 pub mod feed;

@@ -127,11 +127,23 @@ macro_rules! event_store_checks {
                 limits_the_bytes_of_a_page_of_commits
                 commits_read_while_writers_run_have_no_hole
             }
+            correlated {
+                an_empty_store_has_nothing_of_a_correlation_id
+                every_commit_of_a_correlation_id_is_found_and_no_other
+                a_correlation_id_is_found_beside_cause_and_principal
+                looks_for_a_correlation_id_from_a_number_inclusive
+                limits_a_page_of_a_correlation_id
+                a_commit_of_many_partitions_is_found_once
+                what_is_durable_is_found_while_writers_run
+                refuses_to_look_into_a_partition_that_is_not_there
+                every_commit_before_the_first_since_a_time_is_earlier
+            }
             claims {
                 a_claim_is_held_by_its_stream
                 refuses_a_claim_that_another_stream_holds
                 its_own_stream_takes_a_claim_again_with_the_new_expiry
                 an_expired_claim_is_free
+                a_claim_that_has_expired_when_it_is_taken_holds_nothing
                 expiry_is_judged_by_the_time_of_the_receipt
                 a_released_claim_is_free
                 passes_over_a_release_of_what_the_stream_does_not_hold

@@ -205,6 +205,7 @@ fn outcome_of(
     });
     Ok(CommandOutcome {
         command_id: id,
+        correlation_id: commit.origin.correlation_id.clone(),
         stream: command.stream.clone(),
         revision: own.last().map_or(before, |event| event.revision.into()),
         partition: Partition::ZERO,

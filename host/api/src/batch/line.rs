@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use annals_core::id::CorrelationId;
 use annals_core::name::{CommandName, PluginName};
 use annals_core::place::{ExpectedRevision, Revision};
 use annals_engine::command::CommandRequest;
@@ -13,7 +12,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Api;
-use crate::command::origin_of;
 use crate::command::waiter::Waiter;
 use crate::problem::{Code, Problem};
 use crate::request::{body, headers};
@@ -43,6 +41,9 @@ pub(super) struct CommandLine<'a> {
     if_revision: Option<IfRevision<'a>>,
     /// Shared by everything one outside request led to.
     correlation_id: Option<Cow<'a, str>>,
+    /// The id of the event or of the command that this command is the answer to.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    causation_id: Option<Cow<'a, str>>,
     /// Answer when the view of this projection has the command's last event, or `wait_ms` is over.
     #[serde(borrow)]
     wait_for: Option<Cow<'a, str>>,
@@ -76,7 +77,6 @@ pub(super) fn parse(api: &Api, text: &Bytes) -> Result<Wish, Problem> {
             "`command_id` is not a UUID. Send a new one for each command.",
         )
     })?;
-    let correlation_id = line.correlation_id.as_deref().map(CorrelationId::new).transpose();
     let waiter = Waiter::new(line.wait_for.as_deref(), line.wait_ms, api)?;
     let command = CommandRequest {
         aggregate: PluginName::new(&line.aggregate)?,
@@ -90,7 +90,7 @@ pub(super) fn parse(api: &Api, text: &Bytes) -> Result<Wish, Problem> {
         command_id: command_id.map(annals_core::id::CommandId::new),
         id_is_new: false,
         expected: line.if_revision.map_or(Ok(ExpectedRevision::Any), expected)?,
-        origin: origin_of(correlation_id.map_err(|_| headers::bad_correlation_id())?),
+        origin: headers::origin_of(line.correlation_id.as_deref(), line.causation_id.as_deref())?,
     };
     Ok(Wish { command, waiter })
 }

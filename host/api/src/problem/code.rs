@@ -44,7 +44,7 @@ codes! {
     MalformedQuery = "malformed-query" BAD_REQUEST,
     /// An append contradicts itself.
     MalformedAppend = "malformed-append" BAD_REQUEST,
-    /// The path is not UTF-8 after percent-decoding.
+    /// The path is not UTF-8 after percent-decoding, or a part of it is too long.
     BadPath = "bad-path" BAD_REQUEST,
     /// A name in the path, the query or the body is not kebab-case.
     BadName = "bad-name" BAD_REQUEST,
@@ -58,6 +58,8 @@ codes! {
     BadIfRevision = "bad-if-revision" BAD_REQUEST,
     /// `x-correlation-id` is not a correlation id.
     BadCorrelationId = "bad-correlation-id" BAD_REQUEST,
+    /// `x-causation-id` is not a UUID.
+    BadCausationId = "bad-causation-id" BAD_REQUEST,
     /// `last-event-id` is not a position.
     BadLastEventId = "bad-last-event-id" BAD_REQUEST,
     /// A query parameter has a value it cannot have.
@@ -100,6 +102,8 @@ codes! {
     UnknownSubscription = "unknown-subscription" NOT_FOUND,
     /// There is no such schedule.
     UnknownSchedule = "unknown-schedule" NOT_FOUND,
+    /// No stream holds the name.
+    ClaimNotHeld = "claim-not-held" NOT_FOUND,
     /// The version of the plugin is not kept.
     VersionNotKept = "version-not-kept" NOT_FOUND,
     /// The path exists, but not with this method.

@@ -1,7 +1,7 @@
 //! The headers that carry meaning.
 
 use annals_core::event::Origin;
-use annals_core::id::{CommandId, CorrelationId};
+use annals_core::id::{CausationId, CommandId, CorrelationId};
 use annals_core::place::{ExpectedRevision, Position};
 use axum::http::{HeaderMap, header};
 
@@ -13,6 +13,8 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const IF_REVISION: &str = "if-revision";
 /// Shared by everything one outside request led to.
 const CORRELATION_ID: &str = "x-correlation-id";
+/// Id of the message that directly caused this one.
+const CAUSATION_ID: &str = "x-causation-id";
 /// Where an event stream was left.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -50,18 +52,36 @@ pub(crate) fn bad_if_revision() -> Problem {
 
 /// Who and what led to the request.
 pub(crate) fn origin(headers: &HeaderMap) -> Result<Origin, Problem> {
-    let Some(value) = headers.get(CORRELATION_ID) else {
-        return Ok(Origin::default());
-    };
-    let text = value.to_str().map_err(|_| bad_correlation_id())?;
-    let correlation_id = CorrelationId::new(text).map_err(|_| bad_correlation_id())?;
-    Ok(Origin { correlation_id: Some(correlation_id), ..Origin::default() })
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    origin_of(text(CORRELATION_ID), text(CAUSATION_ID))
+}
+
+/// An origin as a client says it.
+pub(crate) fn origin_of(
+    correlation_id: Option<&str>,
+    causation_id: Option<&str>,
+) -> Result<Origin, Problem> {
+    let correlation_id = correlation_id.map(CorrelationId::new).transpose();
+    let causation_id = causation_id.map(str::parse::<CausationId>).transpose();
+    Ok(Origin {
+        correlation_id: correlation_id.map_err(|_| bad_correlation_id())?,
+        causation_id: causation_id.map_err(|_| bad_causation_id())?,
+        principal: None,
+    })
 }
 
 pub(crate) fn bad_correlation_id() -> Problem {
     Problem::new(
         Code::BadCorrelationId,
         "The correlation id is not valid. Use 1 to 128 visible ASCII characters.",
+    )
+}
+
+fn bad_causation_id() -> Problem {
+    Problem::new(
+        Code::BadCausationId,
+        "The causation id is not a UUID. Send the id of the event or of the command that this is the \
+         answer to, or leave it away.",
     )
 }
 

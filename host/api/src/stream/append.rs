@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use annals_core::commit::{Commit, Receipt};
 use annals_core::event::{ContentType, NewEvent, SchemaVersion};
-use annals_core::id::{CommandId, EventId};
+use annals_core::id::{CommandId, CorrelationId, EventId, IdGenerator};
 use annals_core::name::EventType;
 use annals_core::place::{ActualRevision, Partition, Position, Revision};
 use annals_core::stream::StreamId;
@@ -37,7 +37,8 @@ use crate::request::{body, headers};
         ("id" = String, Path, description = "The id part of the stream."),
         ("if-revision" = Option<String>, Header, description = "What the sender believes: `any`, `no-stream`, `stream-exists` or a revision."),
         ("idempotency-key" = Option<String>, Header, description = "A UUID from which the ids of the events are derived, so that a repeat is recognised; not beside ids in the body."),
-        ("x-correlation-id" = Option<String>, Header, description = "Shared by everything one outside request led to."),
+        ("x-correlation-id" = Option<String>, Header, description = "Shared by everything one outside request led to; made when absent."),
+        ("x-causation-id" = Option<String>, Header, description = "The id (a UUID) of the event or of the command that the events are the answer to."),
     ),
     request_body = AppendBody<'static>,
     responses(
@@ -59,19 +60,32 @@ pub(crate) async fn append(
         ));
     }
     let expected = headers::if_revision(&parts.headers)?;
-    let origin = headers::origin(&parts.headers)?;
+    let mut origin = headers::origin(&parts.headers)?;
     let key = headers::idempotency_key(&parts.headers)?;
     let whole = body::read_json(&api, &parts.headers, body).await?;
     // The headers are parts of the connection's buffer, which is read into again meanwhile.
     drop(parts);
     let events = new_events(&whole.bytes, &stream, key)?;
+    let made = || correlation_of(key, &events, &**api.engine.ids());
+    let correlation_id = origin.correlation_id.get_or_insert_with(made).clone();
     let now = api.engine.clock().now();
     let mut commit = Commit::plain(stream.clone(), expected, events, now);
     commit.origin = Arc::new(origin);
     let receipt = durably(&api, commit).await?;
     drop(whole);
     let partition = api.engine.store().capabilities().partition_of(&stream);
-    json_response(&AppendedJson::new(&stream, partition, &receipt))
+    json_response(&AppendedJson::new((&stream, &correlation_id), partition, &receipt))
+}
+
+/// The correlation id of an append whose client gave none: the same when it is repeated with the same
+/// ids.
+fn correlation_of(
+    key: Option<CommandId>,
+    events: &[NewEvent],
+    ids: &dyn IdGenerator,
+) -> CorrelationId {
+    let first = events.first().and_then(|event| event.id).map(|id| CommandId::new(id.uuid()));
+    key.or(first).unwrap_or_else(|| CommandId::new(ids.next_uuid())).into()
 }
 
 /// Appends and waits until it is durable.
@@ -182,6 +196,9 @@ fn both_ids() -> Problem {
 pub(crate) struct AppendedJson<'a> {
     /// The stream, as `category/id`.
     stream: &'a str,
+    /// Shared by everything that its request led to, to look for with `/v1/correlations`. Of a repeat, that
+    /// of the first append is recorded.
+    correlation_id: &'a str,
     /// Where the stream ended after the append.
     #[schema(value_type = Option<u64>)]
     revision: ActualRevision,
@@ -203,11 +220,16 @@ pub(crate) struct AppendedJson<'a> {
 }
 
 impl<'a> AppendedJson<'a> {
-    fn new(stream: &'a StreamId, partition: Partition, receipt: &Receipt) -> Self {
+    fn new(
+        (stream, correlation_id): (&'a StreamId, &'a CorrelationId),
+        partition: Partition,
+        receipt: &Receipt,
+    ) -> Self {
         let first = receipt.streams.first();
         let range = first.and_then(|stream| stream.events);
         Self {
             stream: stream.as_str(),
+            correlation_id: correlation_id.as_str(),
             revision: first.map_or(ActualRevision::NO_EVENT, |stream| stream.revision),
             first_revision: range.map(|range| range.first_revision),
             last_revision: range.map(|range| range.last_revision),

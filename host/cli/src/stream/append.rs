@@ -39,6 +39,14 @@ pub(crate) struct AppendArgs {
     #[arg(long, value_name = "UUID")]
     id: Option<Uuid>,
 
+    /// Give it this correlation id, which all that it leads to will have; made when absent
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<String>,
+
+    /// Say that this event or command caused it
+    #[arg(long, value_name = "UUID")]
+    causation_id: Option<Uuid>,
+
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -68,9 +76,12 @@ pub(crate) fn run(args: &AppendArgs, output: &mut Output) -> Result<(), Failure>
     let body = serde_json::to_vec(&body)
         .map_err(|error| Failure::ours(format!("the event has no JSON form: {error}")))?;
     let key = args.id.map(|id| id.to_string());
+    let cause = args.causation_id.map(|id| id.to_string());
     let call = Call::post(ApiPath::new("/v1/streams").join(&category).join(&id), body)
         .with("idempotency-key", key.as_deref())
-        .with("if-revision", args.expected.as_deref());
+        .with("if-revision", args.expected.as_deref())
+        .with("x-correlation-id", args.correlation_id.as_deref())
+        .with("x-causation-id", cause.as_deref());
     let answer = tasks::run_here(async { Client::connect(&args.server).await?.send(call).await })?;
     if output.is_json() {
         return output.line(answer.text());

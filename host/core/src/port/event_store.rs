@@ -1,5 +1,7 @@
 //! The port to the truth: commits in, events and decided commands out.
 
+pub mod correlated;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
@@ -11,11 +13,13 @@ use crate::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use crate::durability::DurabilityLost;
 use crate::error::DriverError;
 use crate::event::{RecordedEvent, SchemaVersion};
-use crate::id::{CommandId, EventId, StoreId};
+use crate::id::{CommandId, CorrelationId, EventId, StoreId};
 use crate::name::EventType;
 use crate::place::{ActualRevision, ExpectedRevision, Partition, Position, Revision};
 use crate::stream::StreamId;
 use crate::time::Timestamp;
+
+pub use correlated::CorrelatedPage;
 
 /// Where events are kept.
 ///
@@ -190,6 +194,41 @@ pub trait EventStore: Send + Sync + fmt::Debug {
         from: u64,
         limit: usize,
     ) -> Result<Vec<RecordedCommit>, ReadError>;
+
+    /// The durable commits of `partition` whose origin has `correlation_id`, in the order in which they
+    /// were accepted, beginning with number `from` (inclusive); rejected commands are among them.
+    ///
+    /// A page has at most [`READ_EVENTS_MAX`](crate::limits::READ_EVENTS_MAX) commits and ends early
+    /// after the one with which their data reaches [`READ_BYTES_MAX`](crate::limits::READ_BYTES_MAX). A
+    /// driver may end it sooner, after many events or after looking at many commits of other ids: go on
+    /// from [`CorrelatedPage::next`] until [`CorrelatedPage::is_at_head`]. Until then each page gets
+    /// further. From past the head: no commit, and `next` is `from`.
+    ///
+    /// # Errors
+    /// Each variant of [`ReadError`].
+    async fn read_correlated(
+        &self,
+        partition: Partition,
+        correlation_id: &CorrelationId,
+        from: u64,
+    ) -> Result<CorrelatedPage, ReadError> {
+        correlated::by_commits(self, partition, correlation_id, from).await
+    }
+
+    /// The number of a commit of `partition` before which every durable commit was recorded earlier
+    /// than `since`: where to begin to look for what was recorded at `since` or later. A store may
+    /// answer with less than it could, but not when every durable commit is earlier than `since`: then
+    /// it is how many there are.
+    ///
+    /// # Errors
+    /// Each variant of [`ReadError`].
+    async fn first_commit_since(
+        &self,
+        partition: Partition,
+        since: Timestamp,
+    ) -> Result<u64, ReadError> {
+        correlated::since_by_commits(self, partition, since).await
+    }
 
     /// Who holds the claim `key` of `scope` at `now`; `None` when nobody does or it has expired.
     ///

@@ -423,6 +423,7 @@ fn outcome_of(
     };
     CommandOutcome {
         command_id: command.id,
+        correlation_id: command.origin.correlation_id.clone(),
         stream: command.stream.clone(),
         revision: receipt.map(|receipt| receipt.revision).unwrap_or_default(),
         partition,

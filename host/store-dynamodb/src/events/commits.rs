@@ -11,11 +11,11 @@ use super::key::Place;
 use super::store::Shared;
 
 /// Most heads fetched at once.
-const FETCHED_HEADS_MAX: usize = 50;
+pub(super) const FETCHED_HEADS_MAX: usize = 50;
 
 /// A commit of this partition, as the feed names it.
-struct Named {
-    number: u64,
+pub(super) struct Named {
+    pub(super) number: u64,
     first_position: u64,
     head: Span,
 }
@@ -60,7 +60,10 @@ impl Shared {
         }
     }
 
-    async fn load_named(&self, named: &[Named]) -> Result<Vec<RecordedCommit>, ReadError> {
+    pub(super) async fn load_named(
+        &self,
+        named: &[Named],
+    ) -> Result<Vec<RecordedCommit>, ReadError> {
         // Only the head of a span is needed here, whatever it was split into.
         let heads: Vec<Span> =
             named.iter().map(|named| Span { items_count: 1, ..named.head.clone() }).collect();
@@ -82,7 +85,11 @@ impl Shared {
 
     /// The place of an item at or before commit `wanted`, found by halving the feed: positions and
     /// numbers of commits both only grow.
-    async fn place_of_commit(&self, partition: Partition, wanted: u64) -> Result<Place, ReadError> {
+    pub(super) async fn place_of_commit(
+        &self,
+        partition: Partition,
+        wanted: u64,
+    ) -> Result<Place, ReadError> {
         if wanted == 0 {
             return Ok(Place::START);
         }
@@ -115,7 +122,7 @@ impl Shared {
 }
 
 /// The commits of its partition that an item names.
-fn named_in(item: &FeedItem) -> Vec<Named> {
+pub(super) fn named_in(item: &FeedItem) -> Vec<Named> {
     let (mut number, mut position) = (item.place.before, item.place.first);
     let mut named = Vec::new();
     for entry in &item.entries {

@@ -8,12 +8,12 @@ use annals_core::command::RecordedCommand;
 use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::DurabilityLost;
 use annals_core::error::DriverError;
-use annals_core::id::{CommandId, StoreId};
+use annals_core::id::{CommandId, CorrelationId, StoreId};
 use annals_core::place::{Partition, Position, Revision};
 use annals_core::port::EventStore;
 use annals_core::port::event_store::{
-    AppendError, Capabilities, CommandIdsRemembered, Direction, EventTypeCount, FeedFilter,
-    FeedPage, ReadError, StreamInfo, StreamPage,
+    AppendError, Capabilities, CommandIdsRemembered, CorrelatedPage, Direction, EventTypeCount,
+    FeedFilter, FeedPage, ReadError, StreamInfo, StreamPage,
 };
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
@@ -281,6 +281,25 @@ impl EventStore for DynamoEventStore {
     ) -> Result<Vec<RecordedCommit>, ReadError> {
         self.shared.check(partition)?;
         self.shared.read_commit_page(partition, from, limit).await
+    }
+
+    async fn read_correlated(
+        &self,
+        partition: Partition,
+        correlation_id: &CorrelationId,
+        from: u64,
+    ) -> Result<CorrelatedPage, ReadError> {
+        self.shared.check(partition)?;
+        self.shared.read_correlated_page(partition, correlation_id, from).await
+    }
+
+    async fn first_commit_since(
+        &self,
+        partition: Partition,
+        since: Timestamp,
+    ) -> Result<u64, ReadError> {
+        self.shared.check(partition)?;
+        self.shared.first_commit_since(partition, since).await
     }
 
     async fn claim_holder(

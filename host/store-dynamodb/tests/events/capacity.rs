@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use annals_core::id::CorrelationId;
 use annals_core::place::{Partition, Position};
 use annals_core::port::EventStore as _;
 use annals_core::port::event_store::FeedFilter;
+use annals_core::time::Timestamp;
 use annals_store_dynamodb::{DynamoClient, DynamoEventStore, Units};
 
 use super::support::{command_of, counted, stream};
@@ -106,6 +108,65 @@ async fn reading_grouped_events_costs_about_one_read_unit_each() {
     println!("{:.3} read units per grouped event, {units:?}", units.reads / 500.0);
     assert_eq!(events_count, 500);
     assert!(units.reads / 500.0 < 1.1, "{units:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_for_a_correlation_id_costs_a_read_unit_per_grouped_commit_and_less_per_lone_one() {
+    // Guards the price of a trace, and that `since` saves what it says.
+    let (_emulator, client, store) = open(1).await;
+    append_grouped(&store, 500, 100).await;
+    let grouped = cost(&client, look_through(&store, 0, 500)).await;
+    println!("{:.3} read units per grouped commit, {grouped:?}", grouped.reads / 500.0);
+    assert!(grouped.reads / 500.0 < 1.2, "{grouped:?}");
+    for number in 0..100 {
+        store.append(counted("lone", number)).await.unwrap();
+    }
+    // The feed itself says that these are of others: no item of a stream is read.
+    let lone = cost(&client, look_through(&store, 500, 600)).await;
+    println!("{:.3} read units per lone commit, {lone:?}", lone.reads / 100.0);
+    assert!(lone.reads / 100.0 < 0.5, "{lone:?}");
+    let units = cost(&client, async {
+        let for_ever = Timestamp::from_ms(u64::MAX);
+        let end = store.first_commit_since(Partition::ZERO, for_ever).await.unwrap();
+        assert_eq!(end, 600);
+    });
+    assert_eq!(units.await, Units { reads: 1.0, writes: 0.0, requests_count: 1 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_look_reads_the_heads_of_about_a_thousand_commits() {
+    // Guards whoever waits for a page against one that reads through all of a store.
+    let (_emulator, _, store) = open(1).await;
+    append_grouped(&store, 1_300, 100).await;
+    let id = CorrelationId::new("nobody-has-this-one").unwrap();
+    let mut pages = Vec::new();
+    let mut next = 0;
+    loop {
+        let page = store.read_correlated(Partition::ZERO, &id, next).await.unwrap();
+        pages.push(page.next - next);
+        next = page.next;
+        if page.is_at_head {
+            break;
+        }
+    }
+    assert!(pages.len() > 1 && next == 1_300, "{pages:?}");
+    // It ends with a group of commits, of which one has at most 99.
+    assert!(pages[0] >= 1_000 && pages[0] < 1_100, "{pages:?}");
+}
+
+/// Looks for a correlation id that nobody has.
+async fn look_through(store: &DynamoEventStore, from: u64, to: u64) {
+    let id = CorrelationId::new("nobody-has-this-one").unwrap();
+    let mut next = from;
+    loop {
+        let page = store.read_correlated(Partition::ZERO, &id, next).await.unwrap();
+        assert_eq!(page.commits, []);
+        next = page.next;
+        if page.is_at_head {
+            break;
+        }
+    }
+    assert_eq!(next, to);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,12 +10,12 @@ use annals_core::command::RecordedCommand;
 use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::DurabilityLost;
 use annals_core::error::DriverError;
-use annals_core::id::{CommandId, IdGenerator, StoreId};
+use annals_core::id::{CommandId, CorrelationId, IdGenerator, StoreId};
 use annals_core::place::{Partition, Position, Revision};
 use annals_core::port::EventStore;
 use annals_core::port::event_store::{
-    AppendError, Capabilities, CommandIdsRemembered, Direction, EventTypeCount, FeedFilter,
-    FeedPage, ReadError, StreamInfo, StreamPage,
+    AppendError, Capabilities, CommandIdsRemembered, CorrelatedPage, Direction, EventTypeCount,
+    FeedFilter, FeedPage, ReadError, StreamInfo, StreamPage,
 };
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use tracing::{info, warn};
 
 use super::append::append;
+use super::correlated::read_correlated;
 use super::fault::LogError;
 use super::feed::read_feed;
 use super::file::io_error;
@@ -330,6 +331,16 @@ impl EventStore for LocalEventStore {
     ) -> Result<Vec<RecordedCommit>, ReadError> {
         check_partition(partition)?;
         reader::read_commits(&self.shared, from, limit)
+    }
+
+    async fn read_correlated(
+        &self,
+        partition: Partition,
+        correlation_id: &CorrelationId,
+        from: u64,
+    ) -> Result<CorrelatedPage, ReadError> {
+        check_partition(partition)?;
+        read_correlated(&self.shared, correlation_id, from)
     }
 
     async fn claim_holder(

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use annals_core::command::RecordedCommand;
 use annals_core::commit::{Accepted, ClaimHolder, Commit, RecordedCommit};
 use annals_core::durability::{Durability, DurabilityLost};
-use annals_core::id::{CommandId, StoreId};
+use annals_core::id::{CommandId, CorrelationId, StoreId};
 use annals_core::place::{Partition, Position, Revision};
 use annals_core::port::EventStore;
 use annals_core::port::event_store::{
-    AppendError, Capabilities, Direction, EventTypeCount, FeedFilter, FeedPage, ReadError,
-    StreamInfo, StreamPage,
+    AppendError, Capabilities, CorrelatedPage, Direction, EventTypeCount, FeedFilter, FeedPage,
+    ReadError, StreamInfo, StreamPage,
 };
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
@@ -168,6 +168,24 @@ impl EventStore for FaultyEventStore {
         limit: usize,
     ) -> Result<Vec<RecordedCommit>, ReadError> {
         self.read(Call::ReadEvents, self.store.read_commits(partition, from, limit)).await
+    }
+
+    async fn read_correlated(
+        &self,
+        partition: Partition,
+        correlation_id: &CorrelationId,
+        from: u64,
+    ) -> Result<CorrelatedPage, ReadError> {
+        let work = self.store.read_correlated(partition, correlation_id, from);
+        self.read(Call::ReadEvents, work).await
+    }
+
+    async fn first_commit_since(
+        &self,
+        partition: Partition,
+        since: Timestamp,
+    ) -> Result<u64, ReadError> {
+        self.read(Call::ReadEvents, self.store.first_commit_since(partition, since)).await
     }
 
     async fn claim_holder(
