@@ -1,4 +1,4 @@
-//! `annals bench`: measures commands, from the caller to the disk, and projections.
+//! `annals bench`: measures commands, from the caller to the disk, projections, and process managers.
 //!
 //! ```text
 //! load.rs        who sends what, how many at once, until when
@@ -10,6 +10,7 @@
 //! report.rs      the figures, as text and as JSON
 //! swap.rs        another measurement: what commands wait while versions of a plugin swap
 //! projection.rs  and another: how fast a projection catches up
+//! transfers.rs   and another: how fast a process manager moves money
 //! ```
 
 mod disk;
@@ -21,6 +22,7 @@ mod report;
 mod swap;
 mod target;
 mod threads;
+mod transfers;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,6 +46,7 @@ pub(crate) enum BenchCommand {
     Commands(CommandsArgs),
     Swap(swap::SwapArgs),
     Projection(projection::ProjectionArgs),
+    Transfers(transfers::TransfersArgs),
 }
 
 /// Measure commands of an aggregate, each answered when it is durable
@@ -103,6 +106,7 @@ pub(crate) fn run(command: BenchCommand, output: &mut Output) -> Result<(), Fail
         BenchCommand::Commands(args) => run_commands(&args, output),
         BenchCommand::Swap(args) => swap::run(&args, output),
         BenchCommand::Projection(args) => projection::run(&args, output),
+        BenchCommand::Transfers(args) => transfers::run(&args, output),
     }
 }
 

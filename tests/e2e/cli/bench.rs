@@ -1,6 +1,7 @@
 //! `annals bench`: it measures what it says, in each of its ways.
 
-use super::say_in;
+use super::{said, say_in};
+use crate::support::annals;
 
 #[test]
 fn commands_are_counted_in_process_and_over_http() {
@@ -55,4 +56,19 @@ fn waits_are_counted_around_swaps_and_elsewhere() {
     let extra = longest("around_swaps").saturating_sub(longest("quiet"));
     assert_eq!(report["longest_extra_wait_us"], extra);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn transfers_are_counted_and_the_accounts_add_up() {
+    // Guards the figures of transfers: each that was asked for ends, and is counted once.
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = annals();
+    command.args(["bench", "transfers", "--count", "50", "--in-flight", "8", "--accounts", "3"]);
+    command.arg("--data").arg(folder.path()).args(["--output", "json"]);
+    let report = said(command.current_dir(env!("CARGO_MANIFEST_DIR"))).json();
+    let count = |name: &str| report[name].as_u64().unwrap();
+    assert_eq!(count("completed_count") + count("failed_count"), 50, "{report:#}");
+    let us = |name: &str| report["latency_us"][name].as_u64().unwrap();
+    assert!(us("p50") > 0 && us("max") >= us("p50"), "{report:#}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
