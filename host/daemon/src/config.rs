@@ -14,6 +14,7 @@ mod area;
 mod areas;
 mod choice;
 mod environment;
+mod long_time;
 mod plugins;
 mod reference;
 mod remote;
@@ -26,11 +27,12 @@ use std::fmt::Write as _;
 
 pub use area::{Area, Entry, variable};
 pub use areas::{
-    Api, Bus, Dynamodb, Engine, Limits, Log, PORT, Plugins, Projections, Redis, Server, Shutdown,
-    Store, Web,
+    Api, Bus, Dynamodb, Engine, Limits, Log, PORT, Plugins, Processes, Projections, Redis, Server,
+    Shutdown, Store, Web,
 };
 pub use choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
 pub use environment::Environment;
+pub use long_time::LongTime;
 pub use plugins::PluginAreas;
 pub use reference::reference;
 pub use remote::{Endpoint, OperationWait, RedisUrl, RegionName, TablePrefix};
@@ -58,6 +60,8 @@ pub struct Config {
     pub engine: Engine,
     /// How events become views.
     pub projections: Projections,
+    /// What process managers may do.
+    pub processes: Processes,
     /// Which plugins are kept, and where from they come.
     pub plugins: Plugins,
     /// What a plugin may use.
@@ -73,7 +77,7 @@ pub struct Config {
 }
 
 /// How many areas there are.
-const AREAS_COUNT: usize = 13;
+const AREAS_COUNT: usize = 14;
 
 impl Config {
     /// All areas, in the order of the documentation.
@@ -88,6 +92,7 @@ impl Config {
             &self.redis,
             &self.engine,
             &self.projections,
+            &self.processes,
             &self.plugins,
             &self.limits,
             &self.web,
@@ -106,6 +111,7 @@ impl Config {
             &mut self.redis,
             &mut self.engine,
             &mut self.projections,
+            &mut self.processes,
             &mut self.plugins,
             &mut self.limits,
             &mut self.web,
