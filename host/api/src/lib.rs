@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! request ─► layer.rs ─► request/ ─► command.rs, batch.rs, aggregate.rs, stream.rs,
-//!            id, limit   headers,    feed.rs, view.rs, plugin.rs, projection.rs, subscription.rs,
-//!                        path, query, apps.rs
+//!            id, limit   headers,    feed.rs, view.rs, plugin.rs, projection.rs, process.rs,
+//!                        path, query, subscription.rs, apps.rs
 //!                        body              │ engine
 //!                                          ▼
 //! response ◄─ layer.rs ◄──────────── answer.rs, json.rs, problem.rs
@@ -28,6 +28,7 @@ pub mod options;
 mod parked;
 mod plugin;
 pub mod problem;
+mod process;
 mod projection;
 mod relay;
 mod request;
@@ -104,6 +105,7 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/projections/{name}/parked", get(parked::list))
         .route("/v1/projections/{name}/parked/replay", post(parked::replay))
         .route("/v1/projections/{name}/parked/discard", post(parked::discard))
+        .merge(processes())
         .merge(subscriptions())
         .route(
             "/v1/projections/{name}/rebuild",
@@ -142,6 +144,19 @@ fn subscriptions() -> Router<Arc<Api>> {
         .route("/v1/subscriptions/{name}/parked", get(parked::list))
         .route("/v1/subscriptions/{name}/parked/replay", post(parked::replay))
         .route("/v1/subscriptions/{name}/parked/discard", post(parked::discard))
+}
+
+/// The calls of process managers.
+fn processes() -> Router<Arc<Api>> {
+    use process::{instances, parked};
+    Router::new()
+        .route("/v1/processes", get(process::list))
+        .route("/v1/processes/{name}", get(process::show))
+        .route("/v1/processes/{name}/instances", get(instances::list))
+        .route("/v1/processes/{name}/instances/{instance}", get(instances::show))
+        .route("/v1/processes/{name}/parked-streams", get(parked::streams))
+        .route("/v1/processes/{name}/replay", post(parked::replay))
+        .route("/v1/processes/{name}/discard", post(parked::discard))
 }
 
 async fn unknown_route() -> Problem {

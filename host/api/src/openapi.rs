@@ -13,8 +13,8 @@ use crate::answer::json_response;
 use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
-    Api, aggregate, batch, command, event, feed, health, metrics, parked, plugin, projection,
-    relay, stream, subscription, verify, view,
+    Api, aggregate, batch, command, event, feed, health, metrics, parked, plugin, process,
+    projection, relay, stream, subscription, verify, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -74,6 +74,13 @@ pub(crate) fn document() -> Result<Value, Problem> {
         parked::discard,
         projection::list,
         projection::show,
+        process::list,
+        process::show,
+        process::instances::list,
+        process::instances::show,
+        process::parked::streams,
+        process::parked::replay,
+        process::parked::discard,
         subscription::create,
         subscription::list,
         subscription::show,
@@ -112,6 +119,7 @@ pub(crate) fn document() -> Result<Value, Problem> {
         (name = "views", description = "What projections make of events."),
         (name = "plugins", description = "The components that hold the domain logic."),
         (name = "projections", description = "How far views are."),
+        (name = "processes", description = "Process managers: how far they are, and their instances."),
         (name = "subscriptions", description = "Events shared by name, each to one member at a time."),
         (name = "health", description = "Probes and this description."),
     ),

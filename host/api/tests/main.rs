@@ -23,6 +23,7 @@ mod parked;
 mod partitions;
 mod plugin_versions;
 mod plugins;
+mod processes;
 mod rebuilds;
 mod requests;
 mod streams;
