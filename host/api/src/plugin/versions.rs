@@ -89,6 +89,7 @@ pub(crate) async fn remove(
     json_response(&RemovedJson {
         name: removal.name.as_str(),
         deleted_views_count: removal.deleted_views_count,
+        has_deleted_instances: removal.has_deleted_instances,
     })
 }
 
@@ -98,6 +99,8 @@ pub(crate) async fn remove(
 pub(crate) struct RemovedJson<'a> {
     /// Its name.
     name: &'a str,
-    /// Of how many versions a view was deleted; of a process manager 1 when its instances were.
+    /// Of how many versions a view was deleted, the instances of a process manager counted as one.
     deleted_views_count: usize,
+    /// Whether the instances of a process manager were deleted.
+    has_deleted_instances: bool,
 }
