@@ -126,12 +126,21 @@ const STATE_CHARS: usize = 60;
 
 fn instances(args: &ListArgs, name: &str, output: &mut Output) -> Result<(), Failure> {
     let which = args.state.as_str();
-    let (found, has_more) = tasks::run_here(async {
+    let (found, has_more, process) = tasks::run_here(async {
         let mut client = Client::connect(&args.server).await?;
-        super::instances(&mut client, (name, which), args.limit).await
+        let process: Process = client.send(Call::get(super::path(name))).await?.json()?;
+        let (found, has_more) = super::instances(&mut client, (name, which), args.limit).await?;
+        Ok::<_, Failure>((found, has_more, process))
     })?;
     if output.is_json() {
         return found.iter().try_for_each(|instance| output.line(instance));
+    }
+    if process.parked_streams_count > 0 {
+        output.note(format_args!(
+            "nobody can tell whom an event of {} concerns, and its later ones wait; see \
+             `annals process show {name}`\n",
+            text::count(process.parked_streams_count, "stream")
+        ));
     }
     if found.is_empty() {
         let what = if which == "all" { "kept" } else { which };
