@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod doctor;
 mod parked;
+mod process;
 mod projection;
 mod scaffold;
 mod schedule;

@@ -3,8 +3,9 @@
 //! ```text
 //! request ─► layer.rs ─► request/ ─► command.rs, batch.rs, aggregate.rs, stream.rs,
 //!            id, limit   headers,    feed.rs, correlation.rs, claim.rs, view.rs, plugin.rs,
-//!                        path, query, projection.rs, subscription.rs, schedule.rs, apps.rs
-//!                        body              │ engine
+//!                        path, query, projection.rs, process.rs, subscription.rs, schedule.rs,
+//!                        body         apps.rs
+//!                                          │ engine
 //!                                          ▼
 //! response ◄─ layer.rs ◄──────────── answer.rs, json.rs, problem.rs
 //! ```
@@ -30,6 +31,7 @@ pub mod options;
 mod parked;
 mod plugin;
 pub mod problem;
+mod process;
 mod projection;
 mod relay;
 mod request;
@@ -109,6 +111,7 @@ pub fn router(engine: Arc<Engine>, options: ApiOptions, lifecycle: Lifecycle) ->
         .route("/v1/projections/{name}/parked", get(parked::list))
         .route("/v1/projections/{name}/parked/replay", post(parked::replay))
         .route("/v1/projections/{name}/parked/discard", post(parked::discard))
+        .merge(processes())
         .merge(subscriptions())
         .merge(schedules())
         .route(
@@ -156,6 +159,19 @@ fn schedules() -> Router<Arc<Api>> {
         .route("/v1/schedules", get(schedule::list).post(schedule::create))
         .route("/v1/schedules/{id}", get(schedule::show).delete(schedule::cancel))
         .route("/v1/schedules/{id}/retry", post(schedule::retry))
+}
+
+/// The calls of process managers.
+fn processes() -> Router<Arc<Api>> {
+    use process::{instances, parked};
+    Router::new()
+        .route("/v1/processes", get(process::list))
+        .route("/v1/processes/{name}", get(process::show))
+        .route("/v1/processes/{name}/instances", get(instances::list))
+        .route("/v1/processes/{name}/instances/{instance}", get(instances::show))
+        .route("/v1/processes/{name}/parked-streams", get(parked::streams))
+        .route("/v1/processes/{name}/replay", post(parked::replay))
+        .route("/v1/processes/{name}/discard", post(parked::discard))
 }
 
 async fn unknown_route() -> Problem {

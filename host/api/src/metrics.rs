@@ -11,7 +11,8 @@ mod page;
 use std::sync::Arc;
 
 use annals_core::usage::HandlerUsage;
-use annals_engine::figures::{CommandFigures, Figures, PluginFigures};
+use annals_engine::figures::{CommandFigures, Figures, PluginFigures, ProcessFigures};
+use annals_engine::process::ProcessProgress;
 use annals_engine::schedule::ScheduleFigures;
 use annals_engine::subscription::SubscriptionStatus;
 use axum::extract::{Request, State};
@@ -59,6 +60,7 @@ fn text(figures: &Figures) -> String {
     failures(&mut page, &figures.plugins);
     plugins(&mut page, &figures.plugins);
     lags(&mut page, figures);
+    processes(&mut page, &figures.processes);
     subscriptions(&mut page, &figures.subscriptions);
     schedules(&mut page, &figures.schedules);
     page.into_text()
@@ -203,6 +205,62 @@ fn lags(page: &mut Page, figures: &Figures) {
         let help = "Durable events that the bus has not been given.";
         page.family("annals_relay_lag_events", Kind::Gauge, help);
         page.sample(&[], lag);
+    }
+}
+
+/// A figure of the instances of a process manager.
+type ProcessFigure = (&'static str, &'static str, fn(&ProcessProgress) -> u64);
+
+const PROCESSES: [ProcessFigure; 5] = [
+    ("annals_process_running_instances", "Instances of process managers that run.", |it| {
+        it.running_count
+    }),
+    (
+        "annals_process_parked_instances",
+        "Instances with a message that they cannot handle.",
+        |it| it.parked_count,
+    ),
+    (
+        "annals_process_parked_streams",
+        "Streams of process managers that wait behind an event that cannot be correlated.",
+        |it| count(it.parked_streams_count),
+    ),
+    (
+        "annals_process_stuck_instances",
+        "Instances that did not get on when this host last looked.",
+        |it| it.stuck_count,
+    ),
+    ("annals_process_sending_instances", "Instances with a command on the way.", |it| {
+        count(it.sending_count)
+    }),
+];
+
+fn processes(page: &mut Page, processes: &[ProcessFigures]) {
+    if processes.is_empty() {
+        return;
+    }
+    page.family(
+        "annals_process_lag_events",
+        Kind::Gauge,
+        "Events after the checkpoints of process managers.",
+    );
+    let lags = || processes.iter().filter_map(|it| Some((it.name.as_str(), it.lag?)));
+    for (plugin, lag) in lags() {
+        page.sample(&[("plugin", plugin)], lag.events_count);
+    }
+    page.family(
+        "annals_process_lag_seconds",
+        Kind::Gauge,
+        "Age of the oldest event after the checkpoints of process managers.",
+    );
+    for (plugin, lag) in lags() {
+        page.seconds(&[("plugin", plugin)], lag.age_ms.saturating_mul(1_000_000));
+    }
+    for (name, help, figure) in PROCESSES {
+        page.family(name, Kind::Gauge, help);
+        for process in processes {
+            page.sample(&[("plugin", process.name.as_str())], figure(&process.progress));
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::problem::{Code, Problem};
 use crate::request::query::Query;
 use crate::{
     Api, aggregate, batch, claim, command, correlation, event, feed, health, metrics, parked,
-    plugin, projection, relay, schedule, stream, subscription, verify, view,
+    plugin, process, projection, relay, schedule, stream, subscription, verify, view,
 };
 
 /// Describes the API, with the commands and events of the active plugins.
@@ -76,6 +76,13 @@ pub(crate) fn document() -> Result<Value, Problem> {
         parked::discard,
         projection::list,
         projection::show,
+        process::list,
+        process::show,
+        process::instances::list,
+        process::instances::show,
+        process::parked::streams,
+        process::parked::replay,
+        process::parked::discard,
         subscription::create,
         subscription::list,
         subscription::show,
@@ -124,6 +131,7 @@ pub(crate) fn document() -> Result<Value, Problem> {
         (name = "views", description = "What projections make of events."),
         (name = "plugins", description = "The components that hold the domain logic."),
         (name = "projections", description = "How far views are."),
+        (name = "processes", description = "Process managers: how far they are, and their instances."),
         (name = "subscriptions", description = "Events shared by name, each to one member at a time."),
         (name = "schedules", description = "Commands that the host sends when their time has come."),
         (name = "health", description = "Probes and this description."),

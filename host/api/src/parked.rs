@@ -116,7 +116,7 @@ async fn unpark(api: &Api, request: Request, asked: Unpark) -> Result<Response, 
     json_response(&AskedJson { streams_count })
 }
 
-fn stream_of_token(token: &str) -> Result<StreamId, Problem> {
+pub(crate) fn stream_of_token(token: &str) -> Result<StreamId, Problem> {
     let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|it| String::from_utf8(it).ok());
     text.and_then(|text| StreamId::parse(&text).ok()).ok_or_else(|| {
         bad("page", "is not a token of this host", "the `next_page` of the page before")

@@ -107,7 +107,7 @@ pub(crate) async fn show(
     json_response(&PluginDetailsJson::new(&plugin))
 }
 
-fn unknown(api: &Api, name: &PluginName) -> Problem {
+pub(crate) fn unknown(api: &Api, name: &PluginName) -> Problem {
     let known = api.engine.plugins();
     let known: Vec<_> = known.iter().map(|plugin| &plugin.description.name).collect();
     Problem::new(
@@ -160,7 +160,7 @@ pub(crate) struct PluginJson<'a> {
     version: &'a str,
     /// A sentence for people.
     summary: &'a str,
-    /// `aggregate`, `projection` or `upcaster`.
+    /// `aggregate`, `projection`, `process-manager` or `upcaster`.
     #[schema(value_type = String)]
     kind: PluginKind,
     /// Content of its component (SHA-256).
@@ -188,7 +188,7 @@ pub(crate) struct PluginJson<'a> {
     force_reason: Option<&'a ForceReason>,
     /// The versions that are kept, the newest activation first; the first one is active.
     versions: Vec<VersionJson<'a>>,
-    /// What it decides.
+    /// What it decides; of a process manager, what it sends.
     commands: Vec<MessageJson<'a>>,
     /// What it records, or wants.
     events: Vec<MessageJson<'a>>,

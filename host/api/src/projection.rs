@@ -111,7 +111,7 @@ async fn lag(api: &Api, plugin: &PluginStatus) -> Result<Lag, Problem> {
 }
 
 /// The heads of all partitions, in their order.
-async fn heads(api: &Api) -> Result<Vec<Option<Position>>, Problem> {
+pub(crate) async fn heads(api: &Api) -> Result<Vec<Option<Position>>, Problem> {
     let store = api.engine.store();
     let partitions = (0..store.capabilities().partitions_count).map(Partition);
     Ok(try_join_all(partitions.map(|partition| store.head(partition))).await?)

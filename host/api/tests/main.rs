@@ -25,6 +25,7 @@ mod parked;
 mod partitions;
 mod plugin_versions;
 mod plugins;
+mod processes;
 mod rebuilds;
 mod requests;
 mod schedules;

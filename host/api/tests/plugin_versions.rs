@@ -135,7 +135,10 @@ async fn removes_plugins_and_tells_their_history() {
     put(&host, "account 1.1.0", "?force=true&reason=why%20not").await;
     roll_back(&host, "account", "", &json!({})).await;
     let removed = delete(&host, "/v1/plugins/account").await;
-    assert_eq!(removed.json(), json!({"name": "account", "deleted_views_count": 0}));
+    assert_eq!(
+        removed.json(),
+        json!({"name": "account", "deleted_views_count": 0, "has_deleted_instances": false})
+    );
     delete(&host, "/v1/plugins/account").await.assert_code(404, "unknown-plugin");
     delete(&host, "/v1/plugins/account?delete_view=maybe")
         .await
@@ -172,5 +175,8 @@ async fn removes_plugins_and_tells_their_history() {
         .assert_code(400, "bad-query-parameter");
     host.get("/v1/plugins/nobody/history").await.assert_code(404, "unknown-plugin");
     let deleted = delete(&host, "/v1/plugins/account-balances?delete_view=true").await;
-    assert_eq!(deleted.json(), json!({"name": "account-balances", "deleted_views_count": 1}));
+    assert_eq!(
+        deleted.json(),
+        json!({"name": "account-balances", "deleted_views_count": 1, "has_deleted_instances": false})
+    );
 }

@@ -6,6 +6,7 @@ mod documented;
 mod misbehaving;
 mod notes;
 mod probe;
+mod reminders;
 mod runtime;
 
 use std::num::NonZeroU32;

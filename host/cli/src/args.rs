@@ -62,6 +62,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Parked(crate::parked::ParkedCommand),
     #[command(subcommand)]
+    Process(crate::process::ProcessCommand),
+    #[command(subcommand)]
     Projection(crate::projection::ProjectionCommand),
     #[command(subcommand)]
     Store(crate::store::StoreCommand),

@@ -20,6 +20,7 @@ mod input;
 mod output;
 mod parked;
 mod plugin;
+mod process;
 mod projection;
 mod schedule;
 mod serve;
@@ -68,6 +69,7 @@ fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Schedule(command) => schedule::run(command, output),
         Command::View(command) => view::run(command, output),
         Command::Parked(command) => parked::run(command, output),
+        Command::Process(command) => process::run(command, output),
         Command::Projection(command) => projection::run(command, output),
         Command::Store(command) => store::run(command, output),
         Command::Bench(command) => bench::run(command, output),

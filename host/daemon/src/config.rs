@@ -14,6 +14,7 @@ mod area;
 mod areas;
 mod choice;
 mod environment;
+mod long_time;
 mod plugins;
 mod reference;
 mod remote;
@@ -26,11 +27,12 @@ use std::fmt::Write as _;
 
 pub use area::{Area, Entry, variable};
 pub use areas::{
-    Api, Bus, Dynamodb, Engine, Limits, Log, PORT, Plugins, Projections, Redis, Schedules, Server,
-    Shutdown, Store, Web,
+    Api, Bus, Dynamodb, Engine, Limits, Log, PORT, Plugins, Processes, Projections, Redis,
+    Schedules, Server, Shutdown, Store, Web,
 };
 pub use choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
 pub use environment::Environment;
+pub use long_time::LongTime;
 pub use plugins::PluginAreas;
 pub use reference::reference;
 pub use remote::{Endpoint, OperationWait, RedisUrl, RegionName, TablePrefix};
@@ -58,6 +60,8 @@ pub struct Config {
     pub engine: Engine,
     /// How events become views.
     pub projections: Projections,
+    /// What process managers may do.
+    pub processes: Processes,
     /// Which commands are sent when their time has come.
     pub schedules: Schedules,
     /// Which plugins are kept, and where from they come.
@@ -75,7 +79,7 @@ pub struct Config {
 }
 
 /// How many areas there are.
-const AREAS_COUNT: usize = 14;
+const AREAS_COUNT: usize = 15;
 
 impl Config {
     /// All areas, in the order of the documentation.
@@ -90,6 +94,7 @@ impl Config {
             &self.redis,
             &self.engine,
             &self.projections,
+            &self.processes,
             &self.schedules,
             &self.plugins,
             &self.limits,
@@ -109,6 +114,7 @@ impl Config {
             &mut self.redis,
             &mut self.engine,
             &mut self.projections,
+            &mut self.processes,
             &mut self.schedules,
             &mut self.plugins,
             &mut self.limits,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use annals_api::ApiOptions;
 use annals_bus_redis::RedisOptions;
+use annals_engine::process::limits::ProcessLimits;
 use annals_engine::schedule::ScheduleLimits;
 use annals_engine::{EngineOptions, Placement};
 use annals_runtime::{PluginLimits, RuntimeLimits};
@@ -14,7 +15,7 @@ use annals_store_dynamodb::DynamoOptions;
 use annals_store_local::LogOptions;
 
 use crate::bundles::BugBundles;
-use crate::config::{Config, Dynamodb, Limits, Redis, Schedules, Store};
+use crate::config::{Config, Dynamodb, Limits, Processes, Redis, Schedules, Store};
 
 /// The engine's options.
 pub(crate) fn engine(config: &Config) -> EngineOptions {
@@ -45,6 +46,7 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         standby_takeover_after: projections.standby_takeover_after,
         rollback_window: projections.rollback_window,
         compare_hold_max: projections.compare_hold_max,
+        processes: processes(&config.processes),
         queries_in_flight_max: engine.queries_in_flight_max.get(),
         upcast_events_max: engine.upcast_events_max,
         upcast_chain_max: engine.upcast_chain_max,
@@ -61,6 +63,23 @@ pub(crate) fn engine(config: &Config) -> EngineOptions {
         on_background_thread: Some(yield_to_others),
         placement: Placement::Threads,
         ..EngineOptions::default()
+    }
+}
+
+/// The limits of process managers.
+fn processes(settings: &Processes) -> ProcessLimits {
+    ProcessLimits {
+        commands_in_flight_max: settings.commands_in_flight_max,
+        instances_sending_max: settings.instances_sending_max,
+        send_attempts_max: settings.send_attempts_max,
+        send_wait: settings.send_wait,
+        send_wait_max: settings.send_wait_max,
+        causation_depth_max: settings.causation_depth_max,
+        commands_pending_max: settings.commands_pending_max,
+        messages_waiting_max: settings.messages_waiting_max,
+        stuck_after: settings.stuck_after.get(),
+        ended_kept_for: settings.ended_kept_for.get(),
+        ended_kept_max: settings.ended_kept_max,
     }
 }
 
@@ -287,5 +306,42 @@ mod tests {
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let source = ConfigSource { environment: environment.collect(), ..ConfigSource::default() };
         Config::load(&source).unwrap().config
+    }
+
+    #[test]
+    fn settings_reach_the_limits_of_process_managers() {
+        // Guards settings that would be read and not be in force: defaults, and every one changed.
+        assert_eq!(engine(&Config::default()).processes, ProcessLimits::default());
+        let variables = [
+            ("COMMANDS_IN_FLIGHT_MAX", "1"),
+            ("INSTANCES_SENDING_MAX", "2"),
+            ("SEND_ATTEMPTS_MAX", "3"),
+            ("SEND_WAIT", "4ms"),
+            ("SEND_WAIT_MAX", "5ms"),
+            ("CAUSATION_DEPTH_MAX", "6"),
+            ("COMMANDS_PENDING_MAX", "7"),
+            ("MESSAGES_WAITING_MAX", "8"),
+            ("STUCK_AFTER", "9ms"),
+            ("ENDED_KEPT_FOR", "10ms"),
+            ("ENDED_KEPT_MAX", "0"),
+        ];
+        let named = variables
+            .iter()
+            .map(|(name, value)| (format!("ANNALS_PROCESSES_{name}"), (*value).to_owned()));
+        let source = ConfigSource { environment: named.collect(), ..ConfigSource::default() };
+        let expected = ProcessLimits {
+            commands_in_flight_max: 1.try_into().unwrap(),
+            instances_sending_max: 2.try_into().unwrap(),
+            send_attempts_max: 3.try_into().unwrap(),
+            send_wait: Duration::from_millis(4),
+            send_wait_max: Duration::from_millis(5),
+            causation_depth_max: 6.try_into().unwrap(),
+            commands_pending_max: 7.try_into().unwrap(),
+            messages_waiting_max: 8.try_into().unwrap(),
+            stuck_after: Duration::from_millis(9),
+            ended_kept_for: Duration::from_millis(10),
+            ended_kept_max: 0,
+        };
+        assert_eq!(engine(&Config::load(&source).unwrap().config).processes, expected);
     }
 }

@@ -10,6 +10,7 @@ use annals_core::usage::PluginUsage;
 
 use crate::command::{CommandError, CommandOutcome, Verdict};
 use crate::engine::Engine;
+use crate::process::ProcessProgress;
 use crate::projection::Progress;
 use crate::schedule::ScheduleFigures;
 use crate::subscription::SubscriptionStatus;
@@ -23,6 +24,8 @@ pub struct Figures {
     pub commands: CommandFigures,
     /// Per plugin, in order of name.
     pub plugins: Vec<PluginFigures>,
+    /// Process managers that run, in order of name.
+    pub processes: Vec<ProcessFigures>,
     /// Subscriptions, in order of name; none while the store does not answer.
     pub subscriptions: Vec<SubscriptionStatus>,
     /// Scheduled commands.
@@ -61,7 +64,18 @@ pub struct PluginFigures {
     pub parked_count: Option<usize>,
 }
 
-/// How far a projection is behind.
+/// What one process manager does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessFigures {
+    /// Its name.
+    pub name: PluginName,
+    /// How far it is, and how many instances it has.
+    pub progress: ProcessProgress,
+    /// How far it is behind, when the store tells.
+    pub lag: Option<Lag>,
+}
+
+/// How far a projection or a process manager is behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lag {
     /// How many events are after its checkpoints.
@@ -129,6 +143,11 @@ impl Engine {
                 lag,
             });
         }
+        let mut processes = Vec::new();
+        for (name, progress) in self.processes() {
+            let lag = self.lag_after(&progress.checkpoints).await.ok();
+            processes.push(ProcessFigures { name, progress, lag });
+        }
         let relays = self.relay_progress();
         let relay_lag = relays
             .iter()
@@ -137,6 +156,7 @@ impl Engine {
             commands_in_flight: self.commands_in_flight(),
             commands: self.command_counts().figures(),
             plugins,
+            processes,
             subscriptions: self.subscriptions().list().await.unwrap_or_default(),
             schedules: self.schedules().figures().await,
             relay_lag_events: (!relays.is_empty()).then_some(relay_lag),
@@ -150,10 +170,18 @@ impl Engine {
     /// # Errors
     /// [`ReadError`].
     pub async fn lag(&self, progress: &Progress) -> Result<Lag, ReadError> {
+        self.lag_after(&progress.checkpoints).await
+    }
+
+    /// How far what is at these checkpoints is behind; one per partition, in their order.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn lag_after(&self, checkpoints: &[Option<Position>]) -> Result<Lag, ReadError> {
         let store = &**self.store();
         let (mut events_count, mut oldest) = (0_u64, None);
         let heads = heads(store).await?;
-        let places = (0..).map(Partition).zip(heads.iter().zip(&progress.checkpoints));
+        let places = (0..).map(Partition).zip(heads.iter().zip(checkpoints));
         for (partition, (head, checkpoint)) in places {
             let behind = events_after(*checkpoint, *head);
             if behind == 0 {

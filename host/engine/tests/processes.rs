@@ -275,7 +275,8 @@ fn a_removed_process_manager_goes_on_when_it_is_installed_again() {
             seen
         };
         assert_eq!(all(&engine).await, expected);
-        assert_eq!(engine.remove(remove(true)).await.unwrap().deleted_views_count, 1);
+        let removal = engine.remove(remove(true)).await.unwrap();
+        assert_eq!((removal.deleted_views_count, removal.has_deleted_instances), (1, true));
         engine.install(None, adder("1.0.0"), None).await.unwrap();
         until_quiet(&engine).await;
         // It was told everything again, and its commands were those of before.

@@ -69,7 +69,7 @@ pub(crate) async fn roll_back(
     tag = "plugins",
     params(
         ("name" = String, Path, description = "The plugin."),
-        ("delete_view" = Option<bool>, Query, description = "Delete the views of all its versions as well, also of a plugin that was removed before."),
+        ("delete_view" = Option<bool>, Query, description = "Delete the views of all its versions as well, also of a plugin that was removed before. Of a process manager these are its instances, with their timers and the commands that were not sent: installed again, it begins with the first event; what it sends as it did before has no second effect, what it decides otherwise has one."),
     ),
     responses(
         (status = 200, description = "Removed.", body = RemovedJson<'static>),
@@ -89,6 +89,7 @@ pub(crate) async fn remove(
     json_response(&RemovedJson {
         name: removal.name.as_str(),
         deleted_views_count: removal.deleted_views_count,
+        has_deleted_instances: removal.has_deleted_instances,
     })
 }
 
@@ -98,6 +99,8 @@ pub(crate) async fn remove(
 pub(crate) struct RemovedJson<'a> {
     /// Its name.
     name: &'a str,
-    /// Of how many versions a view was deleted.
+    /// Of how many versions a view was deleted, the instances of a process manager counted as one.
     deleted_views_count: usize,
+    /// Whether the instances of a process manager were deleted.
+    has_deleted_instances: bool,
 }

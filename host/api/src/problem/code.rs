@@ -96,6 +96,10 @@ codes! {
     UnknownRow = "unknown-row" NOT_FOUND,
     /// The projection has no such question.
     UnknownQuery = "unknown-query" NOT_FOUND,
+    /// There is no such process manager.
+    UnknownProcess = "unknown-process" NOT_FOUND,
+    /// The process manager has no such instance.
+    UnknownProcessInstance = "unknown-process-instance" NOT_FOUND,
     /// There is no such plugin.
     UnknownPlugin = "unknown-plugin" NOT_FOUND,
     /// There is no such subscription.

@@ -10,6 +10,7 @@ use annals_engine::QuarantinedStream;
 use annals_engine::command::CommandError;
 use annals_engine::plugins::{InstallError, RestoreError};
 use annals_engine::process::ProcessError;
+use annals_engine::process::status::ProcessQueryError;
 use annals_engine::projection::ProjectionError;
 use annals_engine::state::StateError;
 use annals_engine::upcast::{UpcastError, UpcastFault, UpcastReadError};
@@ -192,6 +193,21 @@ impl From<InstallError> for Problem {
             )
             .caused_by(cause),
             InstallError::Stopping => Self::new(Code::Stopping, STOPPING),
+            _ => internal().caused_by(&error),
+        }
+    }
+}
+
+impl From<ProcessQueryError> for Problem {
+    fn from(error: ProcessQueryError) -> Self {
+        let text = sentence(&error);
+        match &error {
+            ProcessQueryError::UnknownProcess { known, .. } => Self::new(
+                Code::UnknownProcess,
+                format!("{text}. Use one of `known`, or install its plugin."),
+            )
+            .with("known", known.as_slice()),
+            ProcessQueryError::State(cause) => store::state(cause),
             _ => internal().caused_by(&error),
         }
     }

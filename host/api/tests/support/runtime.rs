@@ -8,8 +8,8 @@ use annals_core::name::PluginName;
 use annals_core::plugin::{Description, MessageType, PluginKind};
 use annals_core::port::GuestRuntime;
 use annals_core::port::guest::{
-    AggregateGuest, GuestFailure, GuestPlugin, Inspection, LoadError, ProjectionGuest,
-    UpcasterGuest,
+    AggregateGuest, GuestFailure, GuestPlugin, Inspection, LoadError, ProcessManagerGuest,
+    ProjectionGuest, UpcasterGuest,
 };
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ use super::account::{self, AccountGuest};
 use super::balances::{self, BalancesGuest};
 use super::misbehaving::{self, Gate, MisbehavingGuest};
 use super::notes;
+use super::reminders::{self, RemindersGuest};
 
 /// See the module.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ impl GuestRuntime for NativeRuntime {
             "account" => (PluginKind::Aggregate, account::description()),
             "misbehaving" => (PluginKind::Aggregate, misbehaving::description()),
             "account-balances" => (PluginKind::Projection, balances::description()),
+            "reminders" => (PluginKind::ProcessManager, reminders::description()),
             "notes" | "more-notes" => {
                 let name = PluginName::new(name).unwrap();
                 (PluginKind::Upcaster, Description { name, ..notes::description() })
@@ -91,6 +93,13 @@ impl GuestPlugin for NativePlugin {
 
     fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure> {
         Ok(Box::new(BalancesGuest::new(Arc::clone(&self.gate))))
+    }
+
+    fn process_manager(&self) -> Result<Box<dyn ProcessManagerGuest>, GuestFailure> {
+        if self.inspection.kind != PluginKind::ProcessManager {
+            return Err(self.is_not(PluginKind::ProcessManager));
+        }
+        Ok(Box::new(RemindersGuest))
     }
 
     fn upcaster(&self) -> Result<Box<dyn UpcasterGuest>, GuestFailure> {

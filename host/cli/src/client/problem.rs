@@ -73,7 +73,10 @@ fn hint(problem: &Problem, next: &str) -> Option<String> {
             let pointer = problem.pointer.as_deref().filter(|pointer| !pointer.is_empty())?;
             Some(format!("look at `{pointer}` of the data"))
         }
-        ("unknown-aggregate" | "unknown-projection" | "unknown-plugin", []) => {
+        ("unknown-process-instance", _) => {
+            Some("list those there are with `annals process list NAME`".to_owned())
+        }
+        ("unknown-aggregate" | "unknown-projection" | "unknown-process" | "unknown-plugin", []) => {
             Some("install its plugin with `annals plugin install`".to_owned())
         }
         (_, []) => (!next.is_empty()).then(|| beginning_small(next)),

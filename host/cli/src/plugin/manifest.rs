@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// What a plugin is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Language {
-    /// A crate; aggregates and projections
+    /// A crate; every kind of plugin
     Rust,
     /// An npm package; aggregates
     Js,

@@ -11,8 +11,13 @@ use crate::tasks;
 /// Remove a plugin from a running daemon
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Its commands are refused as those of an unknown aggregate, its view is not served any more. Its events
-stay, and so do its versions: `annals plugin rollback` brings it back.
+Its commands are refused as those of an unknown aggregate, its view is not served any more, a process
+manager takes no events and sends nothing. Its events stay, and so do its versions: `annals plugin rollback`
+brings it back. A process manager then goes on where it was.
+
+With `--delete-view` a process manager forgets its instances, their timers and the commands it has not sent.
+Brought back, it begins with the first event: what it sends as it did before has no second effect, but what
+it decides otherwise, or by a timer at another time, may have.
 
 Examples:
   annals plugin remove account
@@ -21,7 +26,7 @@ pub(crate) struct RemoveArgs {
     /// The plugin, e.g. `account`
     name: String,
 
-    /// Delete its view as well, also when it was removed before
+    /// Delete its view, or the instances of a process manager, as well; also when it was removed before
     #[arg(long)]
     delete_view: bool,
 
@@ -33,6 +38,8 @@ pub(crate) struct RemoveArgs {
 struct Removed {
     name: String,
     deleted_views_count: u64,
+    #[serde(default)]
+    has_deleted_instances: bool,
 }
 
 /// Runs the command.
@@ -43,8 +50,11 @@ pub(super) fn run(args: &RemoveArgs, output: &mut Output) -> Result<(), Failure>
     if output.is_json() {
         return output.line(answer.text());
     }
-    let Removed { name, deleted_views_count } = answer.json()?;
+    let Removed { name, deleted_views_count, has_deleted_instances } = answer.json()?;
     match deleted_views_count {
+        _ if has_deleted_instances => {
+            output.line(format_args!("removed `{name}` and its instances"))?;
+        }
         0 => output.line(format_args!("removed `{name}`"))?,
         1 => output.line(format_args!("removed `{name}` and its view"))?,
         count => output.line(format_args!("removed `{name}` and its {count} views"))?,

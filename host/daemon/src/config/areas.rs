@@ -3,13 +3,14 @@
 //! The text of every field is its documentation, here and in `docs/reference/configuration.md`.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use annals_api::ApiOptions;
 use annals_bus_redis::RedisOptions;
 use annals_engine::EngineOptions;
+use annals_engine::process::limits::ProcessLimits;
 use annals_engine::schedule::ScheduleLimits;
 use annals_runtime::RuntimeLimits;
 use annals_store_dynamodb::DynamoOptions;
@@ -17,6 +18,7 @@ use annals_store_local::LogOptions;
 
 use super::area::area;
 use super::choice::{BusDriver, LogFilter, LogFormat, ShardsCount, StoreDriver};
+use super::long_time::LongTime;
 use super::remote::{Endpoint, OperationWait, RedisUrl, RegionName, TablePrefix};
 use super::value::{ByteCount, SegmentBytes};
 use super::versions_kept::VersionsKept;
@@ -248,6 +250,42 @@ area! {
 }
 
 area! {
+    /// What process managers may do, and how long things take. What `[projections]` says about waiting
+    /// after a failure and about standing by holds for them too.
+    Processes in "processes" {
+        /// Most commands of one process manager on the way at once.
+        commands_in_flight_max: NonZeroUsize = processes().commands_in_flight_max;
+        /// Most instances of one process manager whose commands wait. With more, it takes no further
+        /// events until there are fewer; outcomes and timers it always takes.
+        instances_sending_max: NonZeroUsize = processes().instances_sending_max;
+        /// How often a command is tried that its target fails on. Then the instance is told that it
+        /// failed.
+        send_attempts_max: NonZeroU32 = processes().send_attempts_max;
+        /// First wait before a command is tried again. It doubles up to `send_wait_max`.
+        send_wait: Duration = processes().send_wait;
+        /// Longest wait before a command is tried again.
+        send_wait_max: Duration = processes().send_wait_max;
+        /// Most commands of process managers that may lead to each other without anybody waiting. An
+        /// instance whose command would be one more is parked.
+        causation_depth_max: NonZeroU16 = processes().causation_depth_max;
+        /// Most commands of one instance whose outcome is not handled. An instance that wants more is
+        /// parked.
+        commands_pending_max: NonZeroUsize = processes().commands_pending_max;
+        /// Most messages that wait behind one that an instance cannot handle. With more, the process
+        /// manager stops there.
+        messages_waiting_max: NonZeroUsize = processes().messages_waiting_max;
+        /// How long an instance may get on with nothing before it is told as stuck. One that waits for
+        /// a timer waits on purpose.
+        stuck_after: LongTime = LongTime::of(processes().stuck_after);
+        /// How long instances are kept that have ended.
+        ended_kept_for: LongTime = LongTime::of(processes().ended_kept_for);
+        /// Most instances of one process manager that are kept and have ended. The first to end go
+        /// first.
+        ended_kept_max: u64 = processes().ended_kept_max;
+    }
+}
+
+area! {
     /// Commands that are sent when their time has come.
     Schedules in "schedules" {
         /// Most schedules that have not ended. One more is refused.
@@ -387,6 +425,10 @@ fn redis() -> RedisOptions {
 
 fn engine() -> EngineOptions {
     EngineOptions::default()
+}
+
+fn processes() -> ProcessLimits {
+    ProcessLimits::default()
 }
 
 fn schedules() -> ScheduleLimits {

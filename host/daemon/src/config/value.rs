@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -160,7 +160,7 @@ impl Setting for Duration {
 }
 
 /// A whole number directly followed by one of the units.
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+pub(super) fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at_checked(digits_end)?;
     let (_, factor) = units.iter().find(|(known, _)| *known == unit)?;
@@ -186,6 +186,8 @@ macro_rules! number {
 number!(NonZeroUsize, "a whole number from 1 on");
 number!(NonZeroU64, "a whole number from 1 on");
 number!(NonZeroU32, "a whole number from 1 on");
+number!(NonZeroU16, "a whole number from 1 to 65535");
+number!(u64, "a whole number from 0 on");
 number!(u32, "a whole number from 0 on");
 number!(bool, "`true` or `false`");
 

@@ -47,9 +47,9 @@ impl Registry {
             }
             installing.waiting.remove(&name);
             self.deactivate(catalog, &mut installing, &name).await;
-            let deleted_views_count =
-                if request.deletes_views { self.delete_views(&name).await? } else { 0 };
-            return Ok(Removal { name, deleted_views_count });
+            let (deleted_views_count, has_deleted_instances) =
+                if request.deletes_views { self.delete_views(&name).await? } else { (0, false) };
+            return Ok(Removal { name, deleted_views_count, has_deleted_instances });
         }
         Err(InstallError::Contended { attempts: INSTALL_ATTEMPTS_MAX })
     }
@@ -74,10 +74,11 @@ impl Registry {
         self.follow_beside_or_wait(installing, name).await;
     }
 
-    async fn delete_views(&self, name: &PluginName) -> Result<usize, InstallError> {
+    /// Deletes views, and what a process manager knows; how many, and whether it was the latter.
+    async fn delete_views(&self, name: &PluginName) -> Result<(usize, bool), InstallError> {
         let states = &self.ports.projections.states;
         let spaces = states.list().await.map_err(InstallError::View)?;
-        let mut deleted_count = 0;
+        let (mut deleted_count, mut has_deleted_instances) = (0, false);
         for space in spaces {
             let is_its = match &space {
                 StateSpace::View { projection, .. } => projection == name,
@@ -87,9 +88,10 @@ impl Registry {
             if is_its {
                 states.remove(&space).await.map_err(InstallError::View)?;
                 deleted_count += 1;
+                has_deleted_instances |= matches!(space, StateSpace::Process { .. });
             }
         }
-        Ok(deleted_count)
+        Ok((deleted_count, has_deleted_instances))
     }
 
     /// Deletes the bytes and views of versions that are no longer kept. A failure costs space only:

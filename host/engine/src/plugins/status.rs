@@ -167,8 +167,10 @@ impl InstallOutcome {
 pub struct Removal {
     /// The plugin.
     pub name: PluginName,
-    /// Of how many versions a view was deleted.
+    /// Of how many versions a view was deleted, the instances of a process manager counted as one.
     pub deleted_views_count: usize,
+    /// Whether the instances of a process manager were deleted.
+    pub has_deleted_instances: bool,
 }
 
 /// What happened to a plugin, as the registry's stream has it.

@@ -230,7 +230,9 @@ impl Pending {
 }
 
 impl Message {
-    pub(super) fn handled(&self) -> HandledMessage {
+    /// It as far as people want to know.
+    #[must_use]
+    pub fn handled(&self) -> HandledMessage {
         match self {
             Self::Event(place) => HandledMessage::Event {
                 event_id: place.event_id,

@@ -159,7 +159,7 @@ impl Engine {
         match filter {
             InstanceFilter::All => true,
             InstanceFilter::Running => instance.is_running(),
-            InstanceFilter::Ended => !instance.is_running(),
+            InstanceFilter::Ended => instance.ended_at.is_some(),
             InstanceFilter::Parked => instance.parked.is_some(),
             InstanceFilter::Stuck => self.is_stuck(instance),
         }
@@ -206,6 +206,22 @@ impl Engine {
         let limit = limit.clamp(1, INSTANCES_MAX);
         let rows = process.state.scan(tables::STREAMS, range, limit).await?;
         Ok(rows.iter().map(|row| tables::parse(&row.value)).collect::<Result<_, _>>()?)
+    }
+
+    /// What is being done about what is parked, in the order of `parked`; `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`ProcessQueryError`].
+    pub async fn process_asked(
+        &self,
+        name: &PluginName,
+        parked: &[Parked],
+    ) -> Result<Vec<Option<Unpark>>, ProcessQueryError> {
+        let process = self.process(name)?;
+        let wishes: Vec<_> = parked.iter().map(Parked::wish).collect();
+        let rows = process.state.get_many(&wishes).await?;
+        let parse = |row: &Option<Bytes>| row.as_ref().map(|row| tables::parse(row)).transpose();
+        Ok(rows.iter().map(parse).collect::<Result<_, _>>()?)
     }
 
     /// Asks for a parked instance or stream to be replayed or discarded; returns whether it is parked.

@@ -92,6 +92,28 @@ fn a_discarded_message_is_left_out_and_the_rest_goes_on() {
 }
 
 #[test]
+fn an_instance_that_never_began_is_over_when_its_message_is_discarded() {
+    // Guards against instances that neither run nor end, and would be kept for ever.
+    run(async {
+        let mut world = World::new();
+        world.options.processes.ended_kept_max = 0;
+        world.probe.mood.turn_bad();
+        let engine = start_with_adder(&world).await;
+        add(&engine, "a", UNLUCKY).await.unwrap();
+        until_quiet(&engine).await;
+        assert!(ask(&engine, &an_instance("a"), Unpark::Discard).await);
+        until(&engine, |progress| progress.parked_count == 0).await;
+        let found = instance(&engine, "a").await;
+        assert!(found.is_none_or(|it| it.ended_at.is_some()));
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+        while instance(&engine, "a").await.is_some() {
+            assert!(tokio::time::Instant::now() < deadline);
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+}
+
+#[test]
 fn an_event_that_cannot_be_correlated_holds_up_its_stream_only() {
     // Guards the batch: the one event is found, the others of the page are handled, each once.
     run(async {

@@ -131,6 +131,10 @@ impl Runner {
         let is_parked = instance.parked.is_some();
         info!(%process, instance = %id, ?asked, is_parked, "parked instance was asked about");
         instance.waiting = waiting;
+        if instance.is_over() && instance.ended_at.is_none() {
+            // It never began: what it was parked with came to nothing. It is kept as if it had ended.
+            instance.ended_at = Some(now);
+        }
         self.keep(draft, instance)
     }
 
