@@ -15,7 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::catalog::ActiveAggregate;
 use crate::command::{CommandError, CommandOutcome, CommandRequest};
 use crate::figures::CommandCounts;
-use crate::shard::{Job, JobSender, Reply, ShardContext, Work};
+use crate::outcome;
+use crate::shard::{Job, JobSender, Reply, ShardContext, Work, read_error};
 
 /// Sends commands to shards, as many at once as there are permits.
 #[derive(Debug)]
@@ -47,6 +48,35 @@ impl Commands {
         ended
     }
 
+    /// The same for a command that may have been decided before: its first outcome is told also when
+    /// its aggregate is gone, or knows it no longer.
+    ///
+    /// # Errors
+    /// Each variant of [`CommandError`].
+    pub(crate) async fn execute_or_find(
+        &self,
+        request: CommandRequest,
+    ) -> Result<CommandOutcome, CommandError> {
+        let asked = request.clone();
+        match self.execute(request).await {
+            Err(
+                error @ (CommandError::UnknownAggregate { .. }
+                | CommandError::UnknownCommand { .. }),
+            ) => self.find(&asked).await?.ok_or(error),
+            ended => ended,
+        }
+    }
+
+    async fn find(&self, request: &CommandRequest) -> Result<Option<CommandOutcome>, CommandError> {
+        let Some(id) = request.command_id else { return Ok(None) };
+        let (store, stream) = (&*self.context.store, stream_of(&request.aggregate, &request.id)?);
+        let found = store.find_command(&stream, id).await.map_err(read_error)?;
+        match found {
+            Some(recorded) => Ok(Some(outcome::first_outcome(store, recorded, request).await?)),
+            None => Ok(None),
+        }
+    }
+
     async fn check_and_run(&self, request: CommandRequest) -> Result<CommandOutcome, CommandError> {
         let (stream, active) = self.check(&request)?;
         self.run(stream, active, |reply| Work::Command(Box::new(request), reply)).await
@@ -63,7 +93,7 @@ impl Commands {
         let active = self.aggregate(&request.aggregate)?;
         let stream = stream_of(&request.aggregate, &request.id)?;
         if active.command_index(&request.command).is_none() {
-            return Err(crate::outcome::unknown_command(&active, &request.command));
+            return Err(outcome::unknown_command(&active, &request.command));
         }
         if request.data.len() > PAYLOAD_BYTES_MAX {
             return Err(CommandError::TooLarge {

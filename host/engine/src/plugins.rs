@@ -340,7 +340,8 @@ impl Registry {
         }
         // A projection that started first would pass events by of which an upcaster makes its own;
         // so would one that started without an upcaster that is installed.
-        waiting.sort_by_key(|(_, wanted)| wanted.map(|(kind, _)| kind != PluginKind::Upcaster));
+        // And a process manager sends commands, to aggregates that should be there.
+        waiting.sort_by_key(|(_, wanted)| wanted.map_or(0, |(kind, _)| starts_as(kind)));
         let mut lacks_upcaster = false;
         for (name, wanted) in waiting {
             let Some((kind, made)) = wanted else {
@@ -351,7 +352,8 @@ impl Registry {
                 self.follow_beside_or_wait(installing, &name).await;
                 continue;
             }
-            if lacks_upcaster && kind == PluginKind::Projection {
+            if lacks_upcaster && matches!(kind, PluginKind::Projection | PluginKind::ProcessManager)
+            {
                 installing.waiting.insert(name);
                 continue;
             }
@@ -615,6 +617,15 @@ impl Registry {
         let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
         let all = active.iter().filter_map(|(name, it)| Some((name, it.process.as_ref()?)));
         all.map(|(name, process)| (name.clone(), Arc::clone(process))).collect()
+    }
+}
+
+/// In which order plugins start.
+const fn starts_as(kind: PluginKind) -> u8 {
+    match kind {
+        PluginKind::Upcaster => 1,
+        PluginKind::Aggregate | PluginKind::Projection => 2,
+        PluginKind::ProcessManager => 3,
     }
 }
 

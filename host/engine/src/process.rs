@@ -23,6 +23,7 @@ mod sends;
 pub mod status;
 mod tables;
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_core::error::DriverError;
@@ -92,6 +93,8 @@ enum Fault {
          (processes.messages_waiting_max): replay or discard it"
     )]
     WaitingFull { instance: Arc<str>, messages_max: usize },
+    #[error("{streams_max} streams are parked already (projections.parked_streams_max): {cause}")]
+    ParkedFull { streams_max: NonZeroUsize, cause: String },
     #[error("instance `{instance}` cannot be kept with what waits for it: replay or discard it")]
     TooLarge { instance: Arc<str>, source: draft::InstanceTooLarge },
 }
@@ -103,7 +106,7 @@ impl Fault {
 
     /// Whether it comes of the events and what the plugin makes of them.
     const fn is_of_events(&self) -> bool {
-        matches!(self, Self::WaitingFull { .. } | Self::TooLarge { .. })
+        matches!(self, Self::WaitingFull { .. } | Self::TooLarge { .. } | Self::ParkedFull { .. })
     }
 }
 
@@ -162,7 +165,7 @@ impl ProcessManager {
     pub(crate) fn begin(&self) {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(parts) = parts else { return };
-        let process = parts.plugin.description().name.clone();
+        let (process, report) = (parts.plugin.description().name.clone(), parts.report.clone());
         let (name, placement) =
             (format!("annals-process-{process}"), parts.ports.shared.options.placement);
         match Actor::spawn(placement, &name, move || Runner::run(*parts)) {
@@ -171,6 +174,9 @@ impl ProcessManager {
             }
             Err(error) => {
                 tracing::error!(%process, %error, "there is no thread for a process manager");
+                let cause = format!("there is no thread for it: {error}");
+                let phase = Phase::Failing { cause, attempts: 1, is_of_events: false };
+                report.send_modify(|progress| progress.phase = phase);
             }
         }
     }
@@ -207,7 +213,10 @@ pub enum ProcessError {
         source: StateError,
     },
     /// Its checkpoint does not belong to this store.
-    #[error("process manager `{name}` cannot go on where it was: {fault}")]
+    #[error(
+        "process manager `{name}` cannot go on where it was: {fault}; remove it with its instances to \
+         begin anew"
+    )]
     Checkpoint {
         /// The process manager.
         name: PluginName,

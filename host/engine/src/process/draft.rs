@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use annals_core::port::StateStore;
-use annals_core::port::state_store::{RowKey, StateCapabilities, StateError, StateWrite};
+use annals_core::port::state_store::{
+    RowKey, StateCapabilities, StateCondition, StateError, StateWrite,
+};
 use annals_core::time::Timestamp;
 use bytes::Bytes;
 
 use super::instance::{Instance, Pending};
-use super::tables::{self, INSTANCE_BYTES_MAX};
+use super::tables;
 
 /// Instances that are read and changed together.
 #[derive(Debug, Default)]
@@ -19,8 +21,11 @@ pub(super) struct Draft {
     writes: Vec<StateWrite>,
     /// Whose outcome of a command is handled.
     answered: Vec<Arc<str>>,
+    /// Written last, instead of what was said of the same row before.
+    last: Option<StateWrite>,
+    conditions: Vec<StateCondition>,
     bytes_count: usize,
-    changed_count: usize,
+    rows_count: usize,
 }
 
 /// One instance.
@@ -30,6 +35,8 @@ struct Slot {
     now: Option<Instance>,
     /// What is to be written; `None`: it is as it was.
     encoded: Option<Bytes>,
+    /// Most rows that writing it changes.
+    rows_count: usize,
 }
 
 /// What is stored about an instance beside itself.
@@ -48,7 +55,7 @@ impl Stored {
         Self {
             parts_count,
             due: instance.next_due(),
-            is_working: !instance.pending.is_empty(),
+            is_working: instance.next_command().is_some(),
             is_parked: instance.parked.is_some(),
             is_running: instance.is_running(),
             over_at: instance.is_over().then_some(instance.ended_at).flatten(),
@@ -67,11 +74,12 @@ pub(super) struct Changed {
 /// An instance would be too large.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the instance would have {size} bytes with its timers, commands and what waits, at most \
-     {INSTANCE_BYTES_MAX} are allowed"
+    "the instance would have {size} bytes with its timers, commands and what waits, at most {max} are \
+     allowed"
 )]
 pub(super) struct InstanceTooLarge {
-    size: usize,
+    pub(super) size: usize,
+    pub(super) max: usize,
 }
 
 impl Draft {
@@ -89,7 +97,7 @@ impl Draft {
             let before =
                 found.as_ref().map_or_else(Stored::default, |(it, parts)| Stored::of(it, *parts));
             let now = found.map(|(instance, _)| instance);
-            self.slots.insert(Arc::clone(id), Slot { before, now, encoded: None });
+            self.slots.insert(Arc::clone(id), Slot { before, now, encoded: None, rows_count: 0 });
         }
         Ok(())
     }
@@ -98,20 +106,43 @@ impl Draft {
         self.slots.get(id)?.now.as_ref()
     }
 
-    /// Replaces an instance that was loaded, or begins one.
-    pub(super) fn put(&mut self, instance: Instance) -> Result<(), InstanceTooLarge> {
+    /// Replaces an instance that was loaded, or begins one. It may have `bytes_max` bytes.
+    pub(super) fn put(
+        &mut self,
+        instance: Instance,
+        bytes_max: usize,
+    ) -> Result<(), InstanceTooLarge> {
+        // The instance, its places in `due`, `ended`, `working` and `parked`: two each at most.
+        const ROWS: usize = 9;
         let encoded = tables::encode(&instance);
         let size = encoded.len();
-        if size > INSTANCE_BYTES_MAX {
-            return Err(InstanceTooLarge { size });
+        if size > bytes_max {
+            return Err(InstanceTooLarge { size, max: bytes_max });
         }
         if let Some(slot) = self.slots.get_mut(&instance.id) {
             self.bytes_count += size;
             self.bytes_count -= slot.encoded.as_ref().map_or(0, Bytes::len);
-            self.changed_count += usize::from(slot.encoded.is_none());
+            let parts_count = usize::from(slot.before.parts_count).max(tables::parts_count(size));
+            self.rows_count += ROWS + parts_count;
+            self.rows_count -= slot.rows_count;
+            slot.rows_count = ROWS + parts_count;
             (slot.now, slot.encoded) = (Some(instance), Some(encoded));
         }
         Ok(())
+    }
+
+    /// Writes a row at last, instead of what this was given before.
+    pub(super) fn write_last(&mut self, write: StateWrite) {
+        self.last = Some(write);
+    }
+
+    /// What must hold beside that the process manager is this host's.
+    pub(super) fn expect(&mut self, condition: StateCondition) {
+        self.conditions.push(condition);
+    }
+
+    pub(super) fn conditions(&self) -> &[StateCondition] {
+        &self.conditions
     }
 
     /// Adds a write of another row.
@@ -130,17 +161,16 @@ impl Draft {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.changed_count == 0 && self.writes.is_empty()
+        self.rows_count == 0 && self.writes.is_empty() && self.last.is_none()
     }
 
     /// Whether it should be committed before another instance changes.
     pub(super) fn is_full(&self, capabilities: &StateCapabilities) -> bool {
-        // Most of what one instance changes, beside its parts; and room for the next one.
-        const ROWS_PER_INSTANCE: usize = 9;
+        // Room for the largest instance, counters, places and conditions.
         const ROWS_TO_SPARE: usize = 35;
         const BYTES_MAX: usize = 512 << 10;
         let rows_max = capabilities.commit_rows_max.saturating_sub(ROWS_TO_SPARE);
-        let rows_count = self.changed_count * ROWS_PER_INSTANCE + self.writes.len();
+        let rows_count = self.rows_count + self.writes.len();
         rows_count >= rows_max || self.bytes_count >= BYTES_MAX
     }
 
@@ -165,13 +195,14 @@ impl Draft {
             changed.over += i64::from(now.over_at.is_some()) - i64::from(before.over_at.is_some());
         }
         writes.extend(changed.writes());
+        writes.extend(self.last.clone());
         (writes, changed)
     }
 
     /// Per instance that changes: its name, and the command that it has sent next.
     pub(super) fn next_commands(&self) -> impl Iterator<Item = (&Arc<str>, Option<&Pending>)> {
         let changed = self.slots.iter().filter(|(_, slot)| slot.encoded.is_some());
-        changed.map(|(id, slot)| (id, slot.now.as_ref().and_then(|it| it.pending.front())))
+        changed.map(|(id, slot)| (id, slot.now.as_ref().and_then(Instance::next_command)))
     }
 }
 

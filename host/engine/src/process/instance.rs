@@ -221,6 +221,27 @@ pub struct SentCommand {
     pub target: String,
 }
 
+/// Longest text of an outcome in a history, in bytes; what is beyond is cut.
+const HISTORY_TEXT_BYTES_MAX: usize = 512;
+
+fn in_short(reply: &Reply) -> Reply {
+    let short = |text: &String| cut(text.clone(), HISTORY_TEXT_BYTES_MAX);
+    match reply {
+        Reply::Accepted => Reply::Accepted,
+        Reply::Rejected { code, message } => {
+            Reply::Rejected { code: code.clone(), message: short(message) }
+        }
+        Reply::Failed { cause } => Reply::Failed { cause: short(cause) },
+    }
+}
+
+/// At most so many bytes of a text, whole characters.
+pub(super) fn cut(mut text: String, bytes_max: usize) -> String {
+    let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
+    text
+}
+
 impl Pending {
     /// The stream it is for, `category/id`.
     #[must_use]
@@ -247,7 +268,7 @@ impl Message {
                 command_id: sent.id,
                 command: sent.command.clone(),
                 target: sent.target(),
-                reply: reply.clone(),
+                reply: in_short(reply),
             },
         }
     }
@@ -274,7 +295,18 @@ impl Instance {
     /// When its next timer is due; nothing fires while it is parked.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
+        if self.parked.is_some() {
+            return None;
+        }
         self.timers.values().map(|timer| timer.due_at).min()
+    }
+
+    /// The command that is sent next, or is on the way: none while an outcome waits to be handled, since
+    /// each is sent after the outcome of the one before is handled.
+    #[must_use]
+    pub fn next_command(&self) -> Option<&Pending> {
+        let is_held = self.waiting.iter().any(|it| matches!(it, Message::Reply { .. }));
+        if is_held { None } else { self.pending.front() }
     }
 
     /// Whether it runs: it has a state.

@@ -22,8 +22,8 @@ pub struct ProcessLimits {
     pub causation_depth_max: NonZeroU16,
     /// Most commands of one instance whose outcome is not handled.
     pub commands_pending_max: NonZeroUsize,
-    /// Most messages that wait behind one that an instance cannot handle, or a stream's behind one
-    /// that cannot be correlated; with more, the process manager stops there.
+    /// Most messages that wait behind one that an instance cannot handle; with more, the process manager
+    /// stops there.
     pub messages_waiting_max: NonZeroUsize,
     /// How long an instance may get on with nothing before it is reported as stuck.
     pub stuck_after: Duration,

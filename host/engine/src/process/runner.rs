@@ -26,7 +26,7 @@ use annals_core::place::Partition;
 use annals_core::port::StateStore;
 use annals_core::port::event_store::FeedFilter;
 use annals_core::port::guest::GuestPlugin;
-use annals_core::port::state_store::{StateCommit, StateError, StateWrite};
+use annals_core::port::state_store::{StateCommit, StateCondition, StateError, StateWrite};
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
 use bytes::Bytes;
@@ -44,6 +44,7 @@ use crate::projection::fence::{self, Fence};
 use crate::projection::standby::Standby;
 use crate::projection::{Phase, chain};
 use events::Unfinished;
+pub(super) use react::CAUSE_BYTES_MAX;
 use watch::{Seen, StuckScan};
 
 /// Most messages of one kind that are handled before a commit.
@@ -118,6 +119,8 @@ enum Role {
     Starting,
     /// Works on it. `is_sure`: nobody else does, and what is known is what is stored.
     Working { fence: Fence, is_sure: bool },
+    /// Has it, and does not know whether what it wrote last is there.
+    Unsure(Fence),
     /// Watches another host working on it.
     StandingBy,
 }
@@ -212,6 +215,7 @@ impl Runner {
             Role::Starting => self.take().await,
             Role::Working { fence, is_sure: false } => self.find_place(fence).await,
             Role::Working { fence, is_sure: true } => self.work(fence).await,
+            Role::Unsure(fence) => self.renew(fence).await,
             Role::StandingBy => self.stand_by().await,
         }
     }
@@ -219,11 +223,16 @@ impl Runner {
     /// Notes a failure and says how long to wait.
     fn failed(&mut self, fault: &Fault, attempts: u32) -> Duration {
         let (process, cause) = (&self.manager.description.name, chain(fault));
-        let is_unsure = matches!(self.role, Role::Working { is_sure: false, .. });
-        if let Role::Working { fence, .. } = self.role {
+        let is_unsure = !matches!(self.role, Role::Working { is_sure: true, .. });
+        self.role = match self.role {
+            // What was written may be there, or come to be there late.
+            Role::Working { fence, is_sure: true } if fault.is_of_state() => Role::Unsure(fence),
             // Meanwhile another host may have taken over.
-            self.role = Role::Working { fence, is_sure: false };
-        }
+            Role::Working { fence, .. } => Role::Working { fence, is_sure: false },
+            // Nobody knows whose it is.
+            Role::Unsure(_) => Role::Starting,
+            role => role,
+        };
         if attempts == 1 && !is_unsure && fault.is_of_state() {
             info!(%process, error = %cause, "looking where the process manager is");
             return Duration::ZERO;
@@ -256,9 +265,12 @@ impl Runner {
         }
         let now = Instant::now();
         let until_due = self.until_next_timer().map(|wait| now + wait.min(CLOCK_CHECK_EVERY));
-        let wakes = [self.sends.next_wake(), until_due, Some(self.look_at), Some(self.clean_up_at)];
-        let wake_at = wakes.into_iter().flatten().min().unwrap_or(now + CLOCK_CHECK_EVERY);
+        let beat_at = (self.sends.instances_count() > 0).then(|| self.beat_at());
         let reads = self.sends.has_room();
+        let until_due = until_due.filter(|_| reads);
+        let looks = [Some(self.look_at), Some(self.clean_up_at)];
+        let wakes = [self.sends.next_wake(), until_due, beat_at].into_iter().chain(looks);
+        let wake_at = wakes.flatten().min().unwrap_or(now + CLOCK_CHECK_EVERY);
         tokio::select! {
             biased;
             Ok(()) = self.asked.changed() => self.look_at = Instant::now(),
@@ -287,6 +299,15 @@ impl Runner {
         Ok(Next::Step)
     }
 
+    /// Makes sure that what this host wrote before is there now, or never will be.
+    async fn renew(&mut self, fence: Fence) -> Result<Next, Fault> {
+        match fence::renew(&*self.state, fence).await? {
+            Some(fence) => self.role = Role::Working { fence, is_sure: false },
+            None => self.begin_to_stand_by(),
+        }
+        Ok(Next::Step)
+    }
+
     fn begin_to_stand_by(&mut self) {
         self.role = Role::StandingBy;
         self.standby = Standby::default();
@@ -297,7 +318,7 @@ impl Runner {
 
     /// Lets another host take over, before this one ends.
     async fn give_back(&self) {
-        let Role::Working { fence, .. } = self.role else { return };
+        let (Role::Working { fence, .. } | Role::Unsure(fence)) = self.role else { return };
         if let Err(error) = fence::give_back(&*self.state, fence).await {
             let (process, error) = (&self.manager.description.name, chain(&error));
             warn!(%process, error, "another host takes over only after a while");
@@ -339,7 +360,7 @@ impl Runner {
         if self.take_answers(&mut draft, fence).await? {
             next = Next::Step;
         }
-        if self.fire_timers(&mut draft, fence).await? {
+        if self.sends.has_room() && self.fire_timers(&mut draft, fence).await? {
             next = Next::Step;
         }
         let has_read = self.sends.has_room() && self.read_events(&mut draft, fence).await?;
@@ -347,6 +368,7 @@ impl Runner {
         if self.clean_up_at <= Instant::now() {
             self.clean_up(fence).await?;
         }
+        self.beat(fence).await?;
         self.send().await?;
         let is_caught_up = self.feeds.turn().is_none();
         self.set_phase(if is_caught_up { Phase::CaughtUp } else { Phase::CatchingUp });
@@ -359,7 +381,7 @@ impl Runner {
             return Ok(());
         }
         let (writes, changed) = draft.writes();
-        self.write(writes, fence).await?;
+        self.write(writes, draft.conditions(), fence).await?;
         self.counts.running += changed.running;
         self.counts.parked += changed.parked;
         self.counts.over += changed.over;
@@ -375,8 +397,14 @@ impl Runner {
     }
 
     /// Writes rows, if the process manager is still this host's.
-    async fn write(&mut self, writes: Vec<StateWrite>, fence: Fence) -> Result<(), StateError> {
-        let conditions = vec![fence.still_there()];
+    async fn write(
+        &mut self,
+        writes: Vec<StateWrite>,
+        conditions: &[StateCondition],
+        fence: Fence,
+    ) -> Result<(), StateError> {
+        let mut conditions = conditions.to_vec();
+        conditions.push(fence.still_there());
         self.state.commit(StateCommit { conditions, writes }).await?;
         self.committed_at = Instant::now();
         Ok(())
@@ -388,7 +416,7 @@ impl Runner {
         if !unread.is_empty() {
             let found = tables::get_many(&*self.state, &unread).await?;
             for (id, found) in unread.iter().zip(found) {
-                let next = found.as_ref().and_then(|(instance, _)| instance.pending.front());
+                let next = found.as_ref().and_then(|(instance, _)| instance.next_command());
                 self.sends.has_read(id, next);
             }
         }

@@ -19,8 +19,9 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::instance::Pending;
+use super::instance::{Pending, cut};
 use super::limits::ProcessLimits;
+use super::runner::CAUSE_BYTES_MAX;
 use crate::command::{CommandError, CommandOutcome, CommandRequest, Verdict};
 use crate::commands::Commands;
 
@@ -39,7 +40,9 @@ type Ended = (Arc<str>, Pending, Result<CommandOutcome, CommandError>);
 struct Sending {
     /// The command that is next; `None`: too many to keep them all, it has to be read.
     next: Option<Pending>,
+    /// Attempts, and those of them that count.
     attempts: u32,
+    counted: u32,
 }
 
 pub(super) struct Sends {
@@ -120,14 +123,15 @@ impl Sends {
         let fits = self.bytes_count + next.data.len() <= BYTES_MAX;
         let next = fits.then(|| next.clone());
         self.bytes_count += next.as_ref().map_or(0, |it| it.data.len());
-        self.instances.insert(Arc::clone(instance), Sending { next, attempts: 0 });
+        self.instances.insert(Arc::clone(instance), Sending { next, attempts: 0, counted: 0 });
         self.ready.push_back(Arc::clone(instance));
     }
 
     /// Notes that an instance has commands, whatever they are.
     pub(super) fn note_unread(&mut self, instance: &Arc<str>) {
         if !self.instances.contains_key(instance) {
-            self.instances.insert(Arc::clone(instance), Sending { next: None, attempts: 0 });
+            self.instances
+                .insert(Arc::clone(instance), Sending { next: None, attempts: 0, counted: 0 });
             self.ready.push_back(Arc::clone(instance));
         }
     }
@@ -189,7 +193,7 @@ impl Sends {
             };
             let request = self.request(&next);
             let commands = Arc::clone(&self.commands);
-            let sent = async move { (instance, next, commands.execute(request).await) };
+            let sent = async move { (instance, next, commands.execute_or_find(request).await) };
             self.in_flight.push(sent.boxed());
         }
     }
@@ -246,9 +250,16 @@ impl Sends {
             Next::Again { counts, wait } => {
                 let sending = self.instances.get_mut(&instance)?;
                 sending.attempts = sending.attempts.saturating_add(1);
-                let attempts = sending.attempts;
-                let cause = ErrorChain(&error).to_string();
-                if counts && attempts >= self.limits.send_attempts_max.get() {
+                sending.counted = sending.counted.saturating_add(u32::from(counts));
+                let (attempts, counted) = (sending.attempts, sending.counted);
+                if self.bytes_count > BYTES_MAX
+                    && let Some(next) = sending.next.take()
+                {
+                    // It is read again when it is sent again.
+                    self.bytes_count -= next.data.len();
+                }
+                let cause = cause_of(&error);
+                if counts && counted >= self.limits.send_attempts_max.get() {
                     warn!(%instance, command = %sent.command, attempts, cause, "command given up");
                     return Some(Answered { instance, sent, reply: Reply::Failed { cause } });
                 }
@@ -266,7 +277,7 @@ impl Sends {
     }
 
     fn next(&self, error: &CommandError) -> Next {
-        let failed = || Reply::Failed { cause: ErrorChain(error).to_string() };
+        let failed = || Reply::Failed { cause: cause_of(error) };
         match error {
             // The domain's no in other words: a name that another stream holds.
             CommandError::ClaimHeld { .. } => Next::Reply(Reply::Rejected {
@@ -298,6 +309,11 @@ impl Sends {
             | CommandError::Stopping => Next::Again { counts: false, wait: None },
         }
     }
+}
+
+/// What is told of a failure; a plugin may have said anything.
+fn cause_of(error: &CommandError) -> String {
+    cut(ErrorChain(error).to_string(), CAUSE_BYTES_MAX)
 }
 
 fn reply_of(verdict: &Verdict) -> Reply {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use annals_core::name::PluginName;
 use annals_core::port::StateStore;
-use annals_core::port::state_store::{KeyRange, RowKey, StateCommit, StateError, StateWrite};
+use annals_core::port::state_store::{
+    KeyRange, RowKey, StateCommit, StateCondition, StateError, StateWrite,
+};
 use annals_core::stream::StreamId;
 use bytes::Bytes;
 
@@ -21,7 +23,7 @@ pub const INSTANCES_MAX: usize = 500;
 const LOOKED_AT_MAX: usize = 1_000;
 
 /// Most wishes that are written together.
-const WISHES_MAX: usize = 50;
+const WISHES_MAX: usize = 40;
 
 /// Which instances to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -236,19 +238,13 @@ impl Engine {
         asked: Unpark,
     ) -> Result<bool, ProcessQueryError> {
         let process = self.process(name)?;
-        let is_parked = match parked {
-            Parked::Instance(id) => {
-                process.state.get(tables::PARKED, id.as_bytes()).await?.is_some()
-            }
-            Parked::Stream(stream) => {
-                let key = stream.as_str().as_bytes();
-                process.state.get(tables::STREAMS, key).await?.is_some()
-            }
+        let (table, name) = match parked {
+            Parked::Instance(id) => (tables::PARKED, &**id),
+            Parked::Stream(stream) => (tables::STREAMS, stream.as_str()),
         };
-        if is_parked {
-            write_wishes(&process, &[parked.wish()], asked).await?;
-        }
-        Ok(is_parked)
+        let is_noted = ask(&*process.state, table, &[(name, parked.wish())], asked).await? > 0;
+        process.tell_of_wishes();
+        Ok(is_noted)
     }
 
     /// The same for all that is parked; returns how many there were.
@@ -269,29 +265,49 @@ impl Engine {
                 let names = tables::names(&*process.state, table, after, WISHES_MAX).await?;
                 let Some(name) = names.last() else { break };
                 last = Some(Arc::clone(name));
-                let wish = |name: &Arc<str>| {
+                let wish = |name: &str| {
                     tables::row(tables::ASKED, [kind.as_bytes(), name.as_bytes()].concat())
                 };
-                let wishes: Vec<_> = names.iter().map(wish).collect();
-                write_wishes(&process, &wishes, asked).await?;
-                asked_count += wishes.len();
+                let wishes: Vec<_> = names.iter().map(|name| (&**name, wish(name))).collect();
+                asked_count += ask(&*process.state, table, &wishes, asked).await?;
             }
         }
+        process.tell_of_wishes();
         Ok(asked_count)
     }
 }
 
-async fn write_wishes(
-    process: &ProcessManager,
-    wishes: &[RowKey],
+/// Notes what is wanted about those of `parked` that are parked now; returns how many.
+async fn ask(
+    state: &dyn StateStore,
+    table: &str,
+    parked: &[(&str, RowKey)],
     asked: Unpark,
-) -> Result<(), StateError> {
-    // A word always has JSON.
-    let value = serde_json::to_vec(&asked).map(Bytes::from).unwrap_or_default();
-    let writes = wishes.iter().map(|row| StateWrite::Put(row.clone(), value.clone())).collect();
-    process.state.commit(StateCommit { conditions: Vec::new(), writes }).await?;
-    process.tell_of_wishes();
-    Ok(())
+) -> Result<usize, StateError> {
+    const ATTEMPTS_MAX: u32 = 10;
+    let value = tables::json(&asked);
+    let mut attempt = 1;
+    loop {
+        let keys: Vec<_> =
+            parked.iter().map(|(name, _)| tables::row(table, tables::text_key(name))).collect();
+        let rows = state.get_many(&keys).await?;
+        let found = keys.into_iter().zip(rows).zip(parked).filter(|((_, row), _)| row.is_some());
+        let mut commit = StateCommit::default();
+        for ((row, value_before), (_, wish)) in found {
+            // What is not parked any more would be asked about when it is parked the next time.
+            commit.conditions.push(StateCondition { row, value: value_before });
+            commit.writes.push(StateWrite::Put(wish.clone(), value.clone()));
+        }
+        let count = commit.writes.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        match state.commit(commit).await {
+            Ok(()) => return Ok(count),
+            Err(StateError::ConditionFailed { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 async fn parked_page(
@@ -303,8 +319,12 @@ async fn parked_page(
     let mut names = tables::names(state, tables::PARKED, after, limit + 1).await?;
     let has_more = names.len() > limit;
     names.truncate(limit);
-    let found = tables::get_many(state, &names).await?;
-    let instances = found.into_iter().flatten().map(|(instance, _)| instance).collect();
+    let mut instances = Vec::with_capacity(names.len());
+    for name in &names {
+        if let Some(value) = state.get(tables::INSTANCES, name.as_bytes()).await? {
+            instances.extend(whole(state, name, &value).await?);
+        }
+    }
     Ok(InstancePage { instances, next_after: names.pop().filter(|_| has_more) })
 }
 

@@ -40,8 +40,12 @@ pub(super) const FIGURES: &str = "figures";
 /// [`ROW_BYTES_MAX`]: annals_core::limits::ROW_BYTES_MAX
 const PART_BYTES: usize = 200 << 10;
 
-/// Largest instance, in bytes of JSON: with others it must fit a commit of every driver.
+/// Largest instance with what waits for it, in bytes of JSON: it must fit a commit of every driver.
 pub const INSTANCE_BYTES_MAX: usize = 2 << 20;
+
+/// Largest instance that a reaction may lead to, in bytes of JSON: any message fits beside it, so that
+/// it can be parked.
+pub(super) const REACTED_BYTES_MAX: usize = 5 << 18;
 
 /// A stream one of whose events cannot be correlated: all of it waits from there on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,10 +90,20 @@ fn part_key(instance: &str, number: u16) -> Bytes {
     [instance.as_bytes(), b"\0", &number.to_be_bytes()].concat().into()
 }
 
+/// How many parts so many bytes have.
+pub(super) const fn parts_count(bytes_count: usize) -> usize {
+    if bytes_count <= PART_BYTES { 0 } else { bytes_count.div_ceil(PART_BYTES) }
+}
+
+/// Anything as JSON, as rows hold it.
+pub(super) fn json<T: Serialize>(value: &T) -> Bytes {
+    // Texts, numbers and lists always have JSON.
+    serde_json::to_vec(value).map(Bytes::from).unwrap_or_default()
+}
+
 /// An instance as bytes.
 pub(super) fn encode(instance: &Instance) -> Bytes {
-    // Texts, numbers and lists always have JSON.
-    serde_json::to_vec(instance).map(Bytes::from).unwrap_or_default()
+    json(instance)
 }
 
 /// The writes that keep an instance which had `parts_before` parts; and how many it has.
@@ -163,12 +177,12 @@ pub(super) async fn due(
     state: &dyn StateStore,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<Arc<str>>, StateError> {
+) -> Result<Vec<(Timestamp, Arc<str>)>, StateError> {
     // Exclusive: the first key of the next millisecond.
     let end = now.ms().saturating_add(1).to_be_bytes();
     let range = KeyRange { start: Bytes::new(), end: Some(Bytes::copy_from_slice(&end)) };
     let rows = state.scan(DUE, range, limit).await?;
-    Ok(rows.iter().filter_map(|row| timed(&row.key)).map(|(_, instance)| instance).collect())
+    Ok(rows.iter().filter_map(|row| timed(&row.key)).collect())
 }
 
 /// When the next timer of any instance is due.

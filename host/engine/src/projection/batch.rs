@@ -37,11 +37,13 @@ pub(crate) struct Filled {
     pub(crate) batch: EventBatch,
     /// Per event of the batch: which of the stored events it is, or was made of.
     pub(crate) sources: Vec<usize>,
+    /// Per event of the batch: which of the events that upcasters made of it, from 0, wanted or not.
+    pub(crate) parts: Vec<u32>,
     pub(crate) taken: usize,
 }
 
-/// Data of one event under the index its plugin gave it.
-type Entry<'a> = (u32, &'a [u8]);
+/// Data of one event under the index its plugin gave it, and its number among its siblings.
+type Entry<'a> = (u32, &'a [u8], u32);
 
 /// Fills a batch from the first of the events seen, which are of one partition, up to `events_max`
 /// events and about `bytes_max` bytes of data; of at least one stored event, and never of a part of
@@ -54,12 +56,13 @@ pub(crate) fn fill<'a>(
 ) -> Result<Filled, BatchError> {
     let mut batch = EventBatch::default();
     let mut streams: HashMap<&str, u32> = HashMap::new();
-    let (mut sources, mut taken) = (Vec::new(), 0);
+    let (mut sources, mut parts, mut taken) = (Vec::new(), Vec::new(), 0);
     let mut lookup = Lookup { indexes, last: None };
     // Of one event at a time.
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for (event, changed) in seen.iter() {
         entries.clear();
+        let mut part = 0;
         let mut add = |event_type: &'a EventType, version: SchemaVersion, data: &'a Bytes| {
             let index = lookup.index_of(event_type, version).map_err(|Unknown| {
                 BatchError::UnknownVersion {
@@ -69,7 +72,8 @@ pub(crate) fn fill<'a>(
                     index: taken,
                 }
             })?;
-            entries.extend(index.map(|index| (index, &**data)));
+            entries.extend(index.map(|index| (index, &**data, part)));
+            part += 1;
             Ok::<_, BatchError>(())
         };
         match changed {
@@ -78,7 +82,7 @@ pub(crate) fn fill<'a>(
                 shapes.iter().try_for_each(|s| add(&s.event_type, s.schema_version, &s.data))?;
             }
         }
-        let bytes: usize = entries.iter().map(|(_, data)| data.len()).sum();
+        let bytes: usize = entries.iter().map(|(_, data, _)| data.len()).sum();
         let is_full = sources.len() + entries.len() > events_max.max(1)
             || batch.data.bytes_count() + bytes > bytes_max;
         if taken > 0 && is_full {
@@ -93,7 +97,7 @@ pub(crate) fn fill<'a>(
             batch.streams.push(event.stream.to_shared());
             u32::try_from(batch.streams.len() - 1).unwrap_or(u32::MAX)
         });
-        for &(index, data) in &entries {
+        for &(index, data, part) in &entries {
             batch.data.push(data)?;
             batch.stream_indexes.push(stream);
             batch.event_types.push(index);
@@ -101,10 +105,11 @@ pub(crate) fn fill<'a>(
             batch.positions.push(event.position);
             batch.recorded_at.push(event.recorded_at);
             sources.push(taken - 1);
+            parts.push(part);
         }
     }
     debug_assert_eq!(batch.streams.len(), streams.len(), "a stream is named once");
-    Ok(Filled { batch, sources, taken })
+    Ok(Filled { batch, sources, parts, taken })
 }
 
 /// The plugin wants the event type, in other versions.

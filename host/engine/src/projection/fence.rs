@@ -69,6 +69,20 @@ pub(crate) async fn take(state: &dyn StateStore) -> Result<Option<Fence>, StateE
     }
 }
 
+/// Takes again what this host has, so that whatever it wrote before and is not there yet is refused for
+/// good; `None`: another host has taken it.
+pub(crate) async fn renew(
+    state: &dyn StateStore,
+    ours: Fence,
+) -> Result<Option<Fence>, StateError> {
+    let fence = Fence { epoch: ours.epoch.saturating_add(1), is_held: true };
+    match replace(state, Some(ours), fence).await {
+        Ok(()) => Ok(Some(fence)),
+        Err(StateError::ConditionFailed { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Lets another host take the view at once.
 pub(crate) async fn give_back(state: &dyn StateStore, fence: Fence) -> Result<(), StateError> {
     let free = Fence { epoch: fence.epoch, is_held: false };

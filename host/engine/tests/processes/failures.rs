@@ -17,7 +17,10 @@ use tokio::time::sleep;
 use super::{ids, instance, progress, seen, start_with_adder, until, until_quiet};
 use crate::support::faults::StateCommitsUnknown;
 use crate::support::guest::{Quirk, adder, adder_with, other};
-use crate::support::manager::{CIRCLE, CROWD, DEADLY, NOBODY, QUIET, TRAP, UNLUCKY, UNRELATED};
+use crate::support::manager::{
+    CANCEL, CIRCLE, CROWD, DEADLY, END, HEAVY, NOBODY, QUIET, TIMER, TOO_HEAVY, TRAP, TWO, UNLUCKY,
+    UNRELATED,
+};
 use crate::support::{World, add, name, run, state};
 
 fn an_instance(id: &str) -> Parked {
@@ -307,5 +310,222 @@ fn an_instance_that_gets_on_with_nothing_is_reported_as_stuck() {
         assert_eq!(ids(&engine, InstanceFilter::Stuck).await, ["a"]);
         add(&engine, "a", QUIET).await.unwrap();
         until(&engine, |progress| progress.stuck_count == 0).await;
+    });
+}
+
+fn small_commits() -> MemoryStateStores {
+    MemoryStateStores::with_capabilities(StateCapabilities {
+        commit_rows_max: 90,
+        commit_bytes_max: 3 << 20,
+        reads_are_of_one_moment: false,
+    })
+}
+
+#[test]
+fn the_next_command_waits_for_an_outcome_that_cannot_be_handled() {
+    // Guards the order of commands: what an outcome would have changed is not sent meanwhile.
+    run(async {
+        let world = World::new();
+        world.probe.mood.turn_bad();
+        let engine = start_with_adder(&world).await;
+        add(&engine, "a", TWO).await.unwrap();
+        until(&engine, |progress| progress.parked_count == 1).await;
+        engine.stop().await;
+        let engine = world.start().await;
+        sleep(Duration::from_secs(60)).await;
+        let parked = instance(&engine, "a").await.unwrap();
+        assert_eq!((parked.pending.len(), parked.waiting.len()), (1, 1));
+        assert!(engine.state(&name("tally"), "sum-a").await.is_err());
+        world.probe.mood.turn_good();
+        assert!(ask(&engine, &an_instance("a"), Unpark::Replay).await);
+        until(&engine, |progress| progress.parked_count == 0).await;
+        until_quiet(&engine).await;
+        let expected = ["event 24", "-1 rejected negative", "2 accepted"];
+        assert_eq!(seen(&engine, "a").await, expected);
+    });
+}
+
+#[test]
+fn a_timer_does_not_fire_while_its_instance_is_parked() {
+    // Guards a cancellation that waits: it comes before the timer, which then never fires.
+    run(async {
+        let mut world = World::new();
+        let clock = Arc::new(crate::support::ManualClock::default());
+        world.ports.clock = Arc::clone(&clock) as _;
+        clock.set(1_000);
+        world.probe.mood.turn_bad();
+        let engine = start_with_adder(&world).await;
+        for (id, amount) in [("a", TIMER), ("a", UNLUCKY), ("a", CANCEL), ("b", TIMER)] {
+            add(&engine, id, amount).await.unwrap();
+        }
+        add(&engine, "b", UNLUCKY).await.unwrap();
+        until(&engine, |progress| progress.parked_count == 2).await;
+        clock.set(1_000_000);
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(seen(&engine, "b").await, ["event 30"]);
+        world.probe.mood.turn_good();
+        assert_eq!(engine.ask_process_all(&name("adder"), Unpark::Replay).await.unwrap(), 2);
+        until(&engine, |progress| progress.parked_count == 0).await;
+        sleep(Duration::from_secs(10)).await;
+        until_quiet(&engine).await;
+        assert_eq!(seen(&engine, "a").await, ["event 30", "event 13", "event 31", "13 accepted"]);
+        assert!(seen(&engine, "b").await.contains(&"timer later".to_owned()));
+    });
+}
+
+#[test]
+fn an_instance_that_would_be_too_large_is_parked_and_can_be_helped() {
+    // Guards the size of an instance, and that what is too large does not stop the others for ever.
+    run(async {
+        let world = World::new();
+        let engine = start_with_adder(&world).await;
+        for (id, amount) in [("a", HEAVY), ("a", TOO_HEAVY), ("a", QUIET), ("b", 1)] {
+            add(&engine, id, amount).await.unwrap();
+        }
+        until_quiet(&engine).await;
+        assert_eq!(seen(&engine, "b").await, ["event 1", "1 accepted"]);
+        let parked = instance(&engine, "a").await.unwrap();
+        let cause = parked.parked.unwrap().cause;
+        assert!(cause.contains("at most 1310720 are allowed"), "{cause}");
+        // Again too large: it stays parked, and the manager goes on.
+        assert!(ask(&engine, &an_instance("a"), Unpark::Replay).await);
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(progress(&engine).parked_count, 1);
+        assert!(ask(&engine, &an_instance("a"), Unpark::Discard).await);
+        until(&engine, |progress| progress.parked_count == 0).await;
+        assert_eq!(seen(&engine, "a").await, ["event 60", "event 10"]);
+    });
+}
+
+#[test]
+fn large_instances_that_end_together_fit_small_commits() {
+    // Guards the rows of a commit: an instance that shrinks deletes more than it writes.
+    run(async {
+        let mut world = World::new();
+        world.ports.states = Arc::new(small_commits());
+        world.options.processes.ended_kept_max = 2;
+        let engine = start_with_adder(&world).await;
+        for number in 0..12 {
+            add(&engine, &format!("i{number:02}"), HEAVY).await.unwrap();
+        }
+        until_quiet(&engine).await;
+        for number in 0..12 {
+            add(&engine, &format!("i{number:02}"), END).await.unwrap();
+        }
+        until_quiet(&engine).await;
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(2);
+        while ids(&engine, InstanceFilter::All).await != ["i10", "i11"] {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", progress(&engine));
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+}
+
+/// Appends events of `amounts` to a tally, each with so many bytes beside.
+async fn append(engine: &Engine, id: &str, amounts: &[i64], pad_bytes: usize) {
+    let stream = StreamId::parse(&format!("tally/{id}")).unwrap();
+    for amount in amounts {
+        let data = format!(r#"{{"amount":{amount},"pad":"{}"}}"#, " ".repeat(pad_bytes));
+        let event = annals_core::event::NewEvent::json(
+            annals_core::name::EventType::new("added").unwrap(),
+            data.into_bytes(),
+        );
+        let commit = annals_core::commit::Commit::plain(
+            stream.clone(),
+            annals_core::place::ExpectedRevision::Any,
+            vec![event],
+            annals_core::time::Timestamp::default(),
+        );
+        engine.store().append(commit).await.unwrap().durability.wait().await.unwrap();
+    }
+}
+
+#[test]
+fn a_stream_that_waited_is_read_to_its_end_whatever_its_size() {
+    // Guards replays of more than one read gives: large events, and many of no interest to anybody.
+    run(async {
+        let mut world = World::new();
+        world.ports.states = Arc::new(small_commits());
+        world.probe.mood.turn_bad();
+        let engine = start_with_adder(&world).await;
+        append(&engine, "a", &[UNRELATED], 0).await;
+        append(&engine, "a", &[QUIET; 60], 200 << 10).await;
+        append(&engine, "sum-x", &[UNRELATED], 0).await;
+        append(&engine, "sum-x", &[1; 900], 0).await;
+        until_quiet(&engine).await;
+        assert_eq!(progress(&engine).parked_streams_count, 2);
+        world.probe.mood.turn_good();
+        assert_eq!(engine.ask_process_all(&name("adder"), Unpark::Replay).await.unwrap(), 2);
+        until(&engine, |progress| progress.parked_streams_count == 0).await;
+        until_quiet(&engine).await;
+        assert_eq!(instance(&engine, "a").await.unwrap().messages_count, 61 + 1);
+    });
+}
+
+#[test]
+fn discarding_an_event_of_a_stream_leaves_out_that_one_whatever_happens_meanwhile() {
+    // Guards an operator's decision: it is carried out once, also when commits fail on the way.
+    run(async {
+        let plan = Arc::new(StateCommitsUnknown::default());
+        let mut world = World::new();
+        world.ports.states = Arc::new(small_commits());
+        let world = world
+            .with_states(|states| Arc::new(FaultyStateStores::new(states, Arc::clone(&plan) as _)));
+        for unknown_count in 1..8 {
+            world.probe.mood.turn_bad();
+            let engine = start_with_adder(&world).await;
+            let id = format!("s{unknown_count}");
+            append(&engine, &id, &[UNRELATED, CROWD, QUIET, CROWD], 0).await;
+            until(&engine, |progress| progress.parked_streams_count == 1).await;
+            until_quiet(&engine).await;
+            world.probe.mood.turn_good();
+            plan.unknown_left.store(unknown_count, Ordering::Relaxed);
+            let stream = Parked::Stream(StreamId::parse(&format!("tally/{id}")).unwrap());
+            while let Err(_unknown) =
+                engine.ask_process(&name("adder"), &stream, Unpark::Discard).await
+            {
+                sleep(Duration::from_millis(10)).await;
+            }
+            until(&engine, |progress| progress.parked_streams_count == 0).await;
+            until_quiet(&engine).await;
+            assert_eq!(seen(&engine, &id).await, ["event 10"], "{unknown_count}");
+            for number in 0..100 {
+                let events = seen(&engine, &format!("{id}-{number:02}")).await;
+                let count = events.iter().filter(|it| *it == "event 50").count();
+                assert_eq!(count, 2, "{unknown_count}, {number}: {events:?}");
+            }
+            engine.stop().await;
+        }
+    });
+}
+
+#[test]
+fn a_command_that_took_effect_is_never_said_to_have_failed() {
+    // Guards the word `failed`: who is gone now may have decided before.
+    run(async {
+        let plan = Arc::new(crate::support::faults::StateCommitsLate::default());
+        let mut world = World::new()
+            .with_states(|states| Arc::new(FaultyStateStores::new(states, Arc::clone(&plan) as _)));
+        world.options.processes.send_attempts_max = NonZeroU32::new(2).unwrap();
+        let engine = start_with_adder(&world).await;
+        add(&engine, "a", 1).await.unwrap();
+        // The command is committed by now, and its outcome is about to be: then the host ends.
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+        while engine.state(&name("tally"), "sum-a").await.is_err() {
+            assert!(tokio::time::Instant::now() < deadline);
+            plan.is_late.store(progress(&engine).sending_count == 1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+        drop(engine);
+        plan.is_late.store(false, Ordering::Relaxed);
+        let engine = world.start().await;
+        let removal = annals_engine::plugins::RemoveRequest {
+            name: name("tally"),
+            principal: None,
+            deletes_views: false,
+        };
+        engine.remove(removal).await.unwrap();
+        until_quiet(&engine).await;
+        assert_eq!(seen(&engine, "a").await, ["event 1", "1 accepted"]);
     });
 }

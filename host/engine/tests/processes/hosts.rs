@@ -73,3 +73,22 @@ fn a_host_that_does_not_get_on_loses_the_process_manager() {
         assert_eq!(progress(&first).phase, Phase::StandingBy);
     });
 }
+
+#[test]
+fn a_host_that_only_tries_a_command_again_and_again_keeps_the_process_manager() {
+    // Guards against two hosts that take it from each other: attempts would never add up to giving up.
+    run(async {
+        let mut world = World::of_partitions(2);
+        world.options.processes.send_attempts_max = std::num::NonZeroU32::MAX;
+        let second = start_with_adder(&world).await;
+        let first = world.start().await;
+        add(&first, "a", crate::support::manager::NOBODY).await.unwrap();
+        until(&second, |progress| progress.phase == Phase::StandingBy).await;
+        until(&first, |progress| progress.sending_count == 1).await;
+        for _ in 0..300 {
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(progress(&second).phase, Phase::StandingBy);
+            assert_eq!(progress(&first).phase, Phase::CaughtUp);
+        }
+    });
+}

@@ -73,6 +73,7 @@ async fn one_run(seed: u64) {
         }
     }
     plan.unknown_left.store(0, Ordering::Relaxed);
+    until_quiet(&engine).await;
     clock.set(now + 1_000_000);
     sleep(Duration::from_secs(30)).await;
     until_quiet(&engine).await;

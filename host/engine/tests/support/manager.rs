@@ -41,6 +41,10 @@ pub(crate) const DEADLY: i64 = 14;
 pub(crate) const UNRELATED: i64 = 15;
 /// Concerns a hundred instances.
 pub(crate) const CROWD: i64 = 50;
+/// Starts 15 timers that are large.
+pub(crate) const HEAVY: i64 = 60;
+/// Starts 30 of them, more than an instance can hold.
+pub(crate) const TOO_HEAVY: i64 = 61;
 /// Sends two commands, the first of which is rejected.
 pub(crate) const TWO: i64 = 24;
 
@@ -155,6 +159,16 @@ impl ProcessManagerGuest for Adder {
                 reaction.start_timers = vec![timer("later", due_at)];
             }
             RESTLESS => reaction.start_timers = vec![timer("restless", Timestamp::default())],
+            HEAVY | TOO_HEAVY => {
+                let due_at = Timestamp::from_ms(u64::MAX);
+                let count = if amount == HEAVY { 15 } else { 30 };
+                let heavy = |number| GuestTimer {
+                    name: format!("heavy-{number}"),
+                    due_at,
+                    data: vec![b' '; 60 << 10],
+                };
+                reaction.start_timers = (0..count).map(heavy).collect();
+            }
             CANCEL => reaction.cancel_timers = vec!["later".to_owned()],
             END => reaction.state = None,
             amount => reaction.commands = vec![send(0, &sum, amount)],
@@ -192,6 +206,9 @@ impl ProcessManagerGuest for Adder {
             Reply::Rejected { code, .. } => format!("rejected {code}"),
             Reply::Failed { cause } => format!("failed: {cause}"),
         };
+        if self.mood.is_bad() && matches!(reply, Reply::Rejected { .. }) {
+            return Ok(Err("bad news".to_owned()));
+        }
         let Added { amount } = serde_json::from_slice(&sent.data).unwrap();
         self.mood.note(format!("{instance} {amount} {said}"));
         Ok(Ok(parse(Some(state)).and(format!("{amount} {said}"))))

@@ -7,21 +7,20 @@ use annals_core::error::DriverError;
 use annals_core::event::RecordedEvent;
 use annals_core::port::StateStore;
 use annals_core::port::event_store::{Direction, ReadError};
-use annals_core::port::state_store::{KeyRange, StateError, StateWrite};
+use annals_core::port::state_store::{KeyRange, Row, StateCondition, StateError, StateWrite};
 use annals_core::stream::StreamId;
 use annals_core::time::Timestamp;
-use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::info;
 
 use super::events::NotCorrelated;
 use super::react::{Incoming, cut};
 use super::{MESSAGES_MAX, Next, Runner};
-use crate::process::draft::Draft;
+use crate::process::draft::{Draft, InstanceTooLarge};
 use crate::process::instance::{
     EventPlace, HandledMessage, HistoryEntry, Instance, Message, ParkedInstance,
 };
-use crate::process::tables::ParkedStream;
+use crate::process::tables::{INSTANCE_BYTES_MAX, ParkedStream, REACTED_BYTES_MAX};
 use crate::process::{Fault, tables};
 use crate::projection::Unpark;
 use crate::projection::fence::Fence;
@@ -54,10 +53,8 @@ pub(super) async fn parked_streams(
 impl ParkedStream {
     /// The write that keeps it.
     pub(super) fn put(&self) -> StateWrite {
-        // Texts and numbers always have JSON.
-        let value = serde_json::to_vec(self).map(Bytes::from).unwrap_or_default();
         let key = tables::text_key(self.event.stream.as_str());
-        StateWrite::Put(tables::row(tables::STREAMS, key), value)
+        StateWrite::Put(tables::row(tables::STREAMS, key), tables::json(self))
     }
 
     fn delete(&self) -> StateWrite {
@@ -82,22 +79,56 @@ impl Runner {
         }
         let wishes = self.state.scan(tables::ASKED, KeyRange::default(), WISHES_MAX).await?;
         for wish in &wishes {
-            let asked: Unpark = tables::parse(&wish.value)?;
-            let row = StateWrite::Delete(tables::row(tables::ASKED, wish.key.clone()));
-            let (kind, name) = wish.key.split_at_checked(1).unwrap_or_default();
-            let name = std::str::from_utf8(name).unwrap_or_default();
-            match kind {
-                b"i" => self.resume(draft, &Arc::from(name), asked).await?,
-                _ => self.resume_stream(draft, name, asked, fence).await?,
-            }
-            draft.write(row);
-            self.commit(draft, fence).await?;
+            self.do_wish(wish, draft, fence).await?;
         }
         if wishes.len() == WISHES_MAX {
             self.look_at = Instant::now();
             return Ok(Next::Step);
         }
         Ok(Next::Wait)
+    }
+
+    /// Does one wish. It goes with the commit that does it, unless it was changed meanwhile.
+    async fn do_wish(&mut self, wish: &Row, draft: &mut Draft, fence: Fence) -> Result<(), Fault> {
+        let mut asked: Unpark = tables::parse(&wish.value)?;
+        let row = tables::row(tables::ASKED, wish.key.clone());
+        let mut value = wish.value.clone();
+        let (kind, name) = wish.key.split_at_checked(1).unwrap_or_default();
+        let name = std::str::from_utf8(name).unwrap_or_default();
+        let mut gone = None;
+        if kind == b"i" {
+            self.resume(draft, &Arc::from(name), asked).await?;
+        } else {
+            if asked == Unpark::Discard {
+                // First the one event, and once only; then the wish is to replay the rest.
+                let replay = tables::json(&Unpark::Replay);
+                draft.expect(StateCondition { row: row.clone(), value: Some(value) });
+                self.discard_of_stream(draft, name).await?;
+                draft.write(StateWrite::Put(row.clone(), replay.clone()));
+                self.commit(draft, fence).await?;
+                (asked, value) = (Unpark::Replay, replay);
+            }
+            debug_assert_eq!(asked, Unpark::Replay, "nothing is left out twice");
+            gone = self.resume_stream(draft, name, fence).await?;
+        }
+        draft.expect(StateCondition { row: row.clone(), value: Some(value) });
+        draft.write(StateWrite::Delete(row));
+        self.commit(draft, fence).await?;
+        if let Some(stream) = gone {
+            self.parked_streams.remove(&stream);
+        }
+        Ok(())
+    }
+
+    /// Leaves out the event that a stream waits behind.
+    async fn discard_of_stream(&self, draft: &mut Draft, name: &str) -> Result<(), Fault> {
+        if let Some(value) = self.state.get(tables::STREAMS, name.as_bytes()).await? {
+            let mut parked: ParkedStream = tables::parse(&value)?;
+            parked.next_revision = parked.next_revision.next();
+            parked.done.clear();
+            draft.write(parked.put());
+        }
+        Ok(())
     }
 
     /// Lets an instance go on with what waits, as far as it gets.
@@ -117,8 +148,12 @@ impl Runner {
             instance.messages_count = instance.messages_count.saturating_add(1);
             instance.note(discarded(parked.cause, now));
         }
+        let mut waiting_bytes: usize = waiting.iter().map(|it| tables::json(it).len()).sum();
         while let Some(message) = waiting.pop_front() {
-            match self.resumed(&instance, &message, now).await? {
+            let message_bytes = tables::json(&message).len();
+            let after = self.resumed(&instance, &message, now).await?;
+            waiting_bytes = waiting_bytes.saturating_sub(message_bytes);
+            match after.and_then(|after| fits(after, waiting_bytes)) {
                 Ok(after) => instance = after,
                 Err(cause) => {
                     waiting.push_front(message);
@@ -176,21 +211,18 @@ impl Runner {
         Ok(page.events.into_iter().find(|event| event.revision == place.revision))
     }
 
-    /// Lets a stream go on that waited, as far as it gets.
+    /// Lets a stream go on that waited, as far as it gets; returns it when nothing of it waits after the
+    /// draft.
     async fn resume_stream(
         &mut self,
         draft: &mut Draft,
         name: &str,
-        asked: Unpark,
         fence: Fence,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<StreamId>, Fault> {
         let Some(value) = self.state.get(tables::STREAMS, name.as_bytes()).await? else {
-            return Ok(());
+            return Ok(None);
         };
         let mut parked: ParkedStream = tables::parse(&value)?;
-        if asked == Unpark::Discard {
-            parked.next_revision = parked.next_revision.next();
-        }
         let index = usize::try_from(parked.event.partition.0).unwrap_or(usize::MAX);
         let read_up_to = self.feeds.place(index).and_then(|place| place.read_up_to);
         let read_up_to = read_up_to.max(Some(parked.event.position));
@@ -201,24 +233,23 @@ impl Runner {
             let page = store.read_stream(&stream, from, EVENTS_MAX, Direction::Forwards).await?;
             let passed = page.events.iter().take_while(|it| Some(it.position) <= read_up_to);
             let events: Vec<_> = passed.cloned().collect();
+            let is_end = page.next.is_none() || events.len() < page.events.len();
             for event in &events {
                 let told = self.resume_event(draft, event, &mut parked, fence).await?;
                 if let Err(cause) = told {
                     let now = self.ports.shared.clock.now();
                     parked.parked = ParkedInstance { cause: cut(cause), parked_at: now };
                     parked.event = EventPlace::of(event, 0);
-                    draft.write(parked.put());
-                    return Ok(());
+                    draft.write_last(parked.put());
+                    return Ok(None);
                 }
                 parked.next_revision = event.revision.next();
                 parked.done.clear();
-                draft.write(parked.put());
+                draft.write_last(parked.put());
             }
-            if events.len() < EVENTS_MAX {
-                draft.write(parked.delete());
-                self.commit(draft, fence).await?;
-                self.parked_streams.remove(&stream);
-                return Ok(());
+            if is_end {
+                draft.write_last(parked.delete());
+                return Ok(Some(stream));
             }
         }
     }
@@ -246,7 +277,7 @@ impl Runner {
                     continue;
                 }
                 if draft.is_full(&self.ports.shared.states.capabilities()) {
-                    draft.write(parked.put());
+                    draft.write_last(parked.put());
                     self.commit(draft, fence).await?;
                 }
                 draft.load(&*self.state, [id]).await?;
@@ -258,6 +289,15 @@ impl Runner {
         }
         Ok(Ok(()))
     }
+}
+
+/// An instance, if it fits beside what still waits for it.
+fn fits(instance: Instance, waiting_bytes: usize) -> Result<Instance, String> {
+    let size = tables::encode(&instance).len();
+    if size <= REACTED_BYTES_MAX && size + waiting_bytes <= INSTANCE_BYTES_MAX {
+        return Ok(instance);
+    }
+    Err(InstanceTooLarge { size, max: REACTED_BYTES_MAX }.to_string())
 }
 
 fn discarded(cause: String, now: Timestamp) -> HistoryEntry {

@@ -23,6 +23,9 @@ use crate::projection::chain;
 use crate::projection::checkpoint::{self, Checkpoint};
 use crate::projection::fence::Fence;
 
+/// Most instances that all parts of one stored event concern: who was told is kept in one row.
+const EVENT_INSTANCES_MAX: usize = 500;
+
 /// Most data of events that are correlated at once, in bytes.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
@@ -116,13 +119,18 @@ impl Runner {
                 let Some(first) = events.first() else { return Ok(0) };
                 let (process, stream) = (&self.manager.description.name, &first.stream);
                 warn!(%process, %stream, cause, "event cannot be correlated: its stream is parked");
+                let streams_max = self.ports.shared.options.parked_streams_max;
+                if self.parked_streams.len() >= streams_max.get() {
+                    return Err(Fault::ParkedFull { streams_max, cause: cut(cause) });
+                }
                 let now = self.ports.shared.clock.now();
                 let parked = ParkedStream {
                     parked: ParkedInstance { cause: cut(cause), parked_at: now },
                     event: EventPlace::of(first, 0),
                     next_revision: first.revision,
-                    done: Vec::new(),
+                    done: self.done_of(index, first),
                 };
+                self.forget_unfinished(index, first, draft);
                 draft.write(parked.put());
                 self.commit_events(index, draft, (Some(first), 1), fence).await?;
                 self.parked_streams.insert(first.stream.clone());
@@ -147,8 +155,19 @@ impl Runner {
         };
         match self.manager.correlate(&filled.batch) {
             Ok(instances) => {
+                let correlated = Correlated { filled, instances };
+                if let Some(number) = correlated.too_many() {
+                    if number > 0 {
+                        self.correlated_max = number;
+                        return Ok(Err(NotCorrelated::TryFewer));
+                    }
+                    let cause = format!(
+                        "what upcasters make of it concerns more than {EVENT_INSTANCES_MAX} instances"
+                    );
+                    return Ok(Err(NotCorrelated::First(cause)));
+                }
                 self.correlated_max = max.saturating_mul(2).min(MESSAGES_MAX);
-                Ok(Ok(Correlated { filled, instances }))
+                Ok(Ok(correlated))
             }
             Err(CallError::Start(failure)) => Err(Fault::Start(failure)),
             Err(CallError::Refused(cause)) if filled.taken <= 1 => {
@@ -195,11 +214,7 @@ impl Runner {
                     done.push((part, Arc::clone(id)));
                 }
             }
-            if let Some(slot) = self.unfinished.get_mut(index)
-                && slot.take().is_some()
-            {
-                draft.write(StateWrite::Delete(Unfinished::row(event.partition)));
-            }
+            self.forget_unfinished(index, event, draft);
         }
         let passed = (taken.last(), taken.len() - committed_count);
         self.commit_events(index, draft, passed, fence).await
@@ -210,6 +225,15 @@ impl Runner {
         let unfinished = self.unfinished.get(index).and_then(Option::as_ref);
         let unfinished = unfinished.filter(|it| it.position == event.position);
         unfinished.map_or_else(Vec::new, |it| it.done.clone())
+    }
+
+    /// Notes that nothing is left to be told of an event.
+    fn forget_unfinished(&mut self, index: usize, event: &RecordedEvent, draft: &mut Draft) {
+        if let Some(slot) = self.unfinished.get_mut(index)
+            && slot.take().is_some()
+        {
+            draft.write(StateWrite::Delete(Unfinished::row(event.partition)));
+        }
     }
 
     fn note_unfinished(
@@ -261,11 +285,19 @@ impl Correlated {
         &self,
         number: usize,
     ) -> impl Iterator<Item = (GivenEvent<'_>, u32, &Vec<Arc<str>>)> {
-        let sources = self.filled.sources.iter().enumerate();
-        let parts = sources.filter(move |(_, source)| **source == number).map(|(entry, _)| entry);
-        let given = |entry| Some((given(&self.filled.batch, entry)?, self.instances.get(entry)?));
-        let given = parts.filter_map(given).zip(0_u32..);
-        given.map(|((given, instances), part)| (given, part, instances))
+        let sources = self.filled.sources.iter().zip(&self.filled.parts).enumerate();
+        let parts = sources.filter(move |(_, (source, _))| **source == number);
+        parts.filter_map(|(entry, (_, part))| {
+            Some((given(&self.filled.batch, entry)?, *part, self.instances.get(entry)?))
+        })
+    }
+
+    /// The first stored event that concerns too many in all its parts.
+    fn too_many(&self) -> Option<usize> {
+        (0..self.filled.taken).find(|number| {
+            let count: usize = self.of(*number).map(|(_, _, instances)| instances.len()).sum();
+            count > EVENT_INSTANCES_MAX
+        })
     }
 }
 

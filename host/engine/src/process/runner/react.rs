@@ -6,10 +6,12 @@ use std::time::Duration;
 use annals_core::event::RecordedEvent;
 use annals_core::id::{CausationId, CommandId, CorrelationId};
 use annals_core::plugin::GivenEvent;
+use annals_core::port::state_store::StateWrite;
 use annals_core::time::Timestamp;
 use uuid::Uuid;
 
 use super::{MESSAGES_MAX, Runner};
+use crate::process::Fault;
 use crate::process::check::{Checked, TIMERS_MAX};
 use crate::process::draft::Draft;
 use crate::process::id::{self, Cause};
@@ -17,7 +19,7 @@ use crate::process::instance::{
     HistoryEntry, Instance, Message, ParkedInstance, Pending, SentCommand, Timer,
 };
 use crate::process::manager::{CallError, Question};
-use crate::process::{Fault, tables};
+use crate::process::tables::{self, INSTANCE_BYTES_MAX, REACTED_BYTES_MAX};
 use crate::projection::fence::Fence;
 
 /// A timer that is due sooner goes on the depth of what started it: nobody has waited.
@@ -114,9 +116,15 @@ impl Runner {
             return Ok(false);
         }
         let due = tables::due(&*self.state, now, MESSAGES_MAX).await?;
-        draft.load(&*self.state, &due).await?;
-        for instance in &due {
+        draft.load(&*self.state, due.iter().map(|(_, instance)| instance)).await?;
+        for (at, instance) in &due {
             self.make_room(draft, fence, instance).await?;
+            if draft.get(instance).and_then(Instance::next_due) != Some(*at) {
+                // Nothing is due then any more.
+                let key = tables::timed_key(*at, instance);
+                draft.write(StateWrite::Delete(tables::row(tables::DUE, key)));
+                continue;
+            }
             // What was handled before in this draft may have cancelled it.
             let timers = draft.get(instance).map(|it| it.timers.iter());
             let mut fired: Vec<_> = timers
@@ -174,7 +182,7 @@ impl Runner {
         match self.asked(&next, &incoming, now)? {
             // Nothing was there, and nothing came of it.
             Ok(after) if is_new && !after.is_running() && after.pending.is_empty() => Ok(()),
-            Ok(after) => match draft.put(after) {
+            Ok(after) => match draft.put(after, REACTED_BYTES_MAX) {
                 Ok(()) => Ok(()),
                 Err(too_large) => {
                     self.park(draft, next, incoming.message, (too_large.to_string(), now))
@@ -224,7 +232,9 @@ impl Runner {
     /// Keeps an instance that grew by what waits only.
     pub(super) fn keep(&self, draft: &mut Draft, instance: Instance) -> Result<(), Fault> {
         let instance_id = Arc::clone(&instance.id);
-        draft.put(instance).map_err(|source| Fault::TooLarge { instance: instance_id, source })
+        draft
+            .put(instance, INSTANCE_BYTES_MAX)
+            .map_err(|source| Fault::TooLarge { instance: instance_id, source })
     }
 }
 
@@ -381,11 +391,9 @@ impl Applied<'_> {
 }
 
 /// Longest cause that is kept, in bytes; what is beyond is cut.
-const CAUSE_BYTES_MAX: usize = 4 << 10;
+pub(in crate::process) const CAUSE_BYTES_MAX: usize = 4 << 10;
 
-/// At most so many bytes of a text, whole characters.
-pub(super) fn cut(mut text: String) -> String {
-    let end = (0..=CAUSE_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or_default());
-    text
+/// A cause that is not too long to be kept.
+pub(super) fn cut(cause: String) -> String {
+    crate::process::instance::cut(cause, CAUSE_BYTES_MAX)
 }

@@ -20,6 +20,9 @@ use crate::projection::fence::{self, Fence};
 /// Most instances that are forgotten in one commit.
 const FORGOTTEN_MAX: usize = 20;
 
+/// After so many rows no further instance is forgotten in a commit; the last one adds at most a dozen.
+const FORGOTTEN_ROWS_MAX: usize = 60;
+
 /// Most instances that are looked at together.
 const LOOKED_AT_MAX: usize = 500;
 
@@ -114,14 +117,33 @@ impl Runner {
         if self.forget_ended(fence).await? {
             self.clean_up_at = Instant::now();
         }
-        let has_work = self.sends.instances_count() > 0;
-        if has_work && self.committed_at.elapsed() >= CLEAN_UP_EVERY {
-            self.beats_count += 1;
-            let beat = tables::row(checkpoint::TABLE, Bytes::from_static(BEAT));
-            let number = Bytes::from(format!("{}-{}", fence.epoch, self.beats_count));
-            self.write(vec![StateWrite::Put(beat, number)], fence).await?;
+        match self.look_for_stuck().await {
+            // One instance that cannot be read is no reason to hold up the others.
+            Err(error @ StateError::Damaged(_)) => {
+                let process = &self.manager.description.name;
+                let error = crate::projection::chain(&error);
+                warn!(%process, error, "an instance cannot be read");
+                self.stuck = StuckScan::default();
+                Ok(())
+            }
+            looked => Ok(looked?),
         }
-        Ok(self.look_for_stuck().await?)
+    }
+
+    /// When this host should say next that it gets on: well before another one takes over.
+    pub(super) fn beat_at(&self) -> Instant {
+        self.committed_at + self.ports.shared.options.standby_takeover_after / 3
+    }
+
+    /// Says that this host gets on, when it has commands on the way and nothing else to write.
+    pub(super) async fn beat(&mut self, fence: Fence) -> Result<(), Fault> {
+        if self.sends.instances_count() == 0 || self.beat_at() > Instant::now() {
+            return Ok(());
+        }
+        self.beats_count += 1;
+        let beat = tables::row(checkpoint::TABLE, Bytes::from_static(BEAT));
+        let number = Bytes::from(format!("{}-{}", fence.epoch, self.beats_count));
+        Ok(self.write(vec![StateWrite::Put(beat, number)], &[], fence).await?)
     }
 
     /// Forgets some of the instances that ended long ago; returns whether there may be more.
@@ -149,7 +171,12 @@ impl Runner {
         let ids: Vec<_> = gone.iter().map(|(_, id)| Arc::clone(id)).collect();
         let found = tables::get_many(&*self.state, &ids).await?;
         let mut writes = Vec::new();
+        let mut gone_count = 0_i32;
         for ((at, id), found) in gone.iter().zip(&found) {
+            if writes.len() >= FORGOTTEN_ROWS_MAX {
+                break;
+            }
+            gone_count += 1;
             let key = tables::timed_key(*at, id);
             writes.push(StateWrite::Delete(tables::row(tables::ENDED, key)));
             if let Some((instance, parts_count)) = found
@@ -159,10 +186,10 @@ impl Runner {
                 writes.extend(tables::delete(id, *parts_count));
             }
         }
-        let by = i64::try_from(gone.len()).unwrap_or_default();
+        let by = i64::from(gone_count);
         let changed = Changed { over: -by, ..Changed::default() };
         writes.extend(changed.writes());
-        self.write(writes, fence).await?;
+        self.write(writes, &[], fence).await?;
         self.counts.over -= by;
         Ok(gone.len() == FORGOTTEN_MAX)
     }
