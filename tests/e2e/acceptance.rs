@@ -60,6 +60,7 @@ scenarios! {
         what_cannot_arrive_comes_back
         transfers_that_cannot_be_are_refused_or_fail
         a_debit_that_is_delivered_twice_is_one_debit
+        a_transfer_without_an_answer_times_out_and_gives_back
         many_transfers_at_once_conserve_money
     }
     snapshots {

@@ -80,8 +80,13 @@ impl Place {
     /// A daemon with the bank's account aggregate.
     pub(crate) async fn start_with_account(&self) -> Daemon {
         let daemon = self.start();
-        daemon.install("account", self.language.account()).await.ok();
+        self.install_account(&daemon).await;
         daemon
+    }
+
+    /// Installs the bank's account aggregate.
+    pub(crate) async fn install_account(&self, daemon: &Daemon) {
+        daemon.install("account", self.language.account()).await.ok();
     }
 
     /// A daemon with the whole bank.

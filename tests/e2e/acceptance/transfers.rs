@@ -1,9 +1,12 @@
 //! The whole bank over HTTP: transfers between accounts, moved by the process manager `transfer`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use hyper::Method;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use crate::drivers::Place;
 use crate::support::{Daemon, at, reached};
@@ -153,6 +156,42 @@ pub(super) async fn a_debit_that_is_delivered_twice_is_one_debit(place: &Place) 
         daemon.post(path, headers, data).await.ok();
     }
     assert_eq!(account(&daemon, "a1").await, (json!(1), json!(30)));
+}
+
+pub(super) async fn a_transfer_without_an_answer_times_out_and_gives_back(place: &Place) {
+    // Guards the time-out: the account is away when the time is up, and decides later.
+    let mut daemon = place.start_with_bank().await;
+    open(&daemon, "a1", 50).await;
+    open(&daemon, "a2", 0).await;
+    let removed = daemon.try_send(Method::DELETE, "/v1/plugins/account", &[], "").await;
+    removed.unwrap().ok();
+    let data = json!({ "from": "a1", "to": "a2", "cents": 20, "timeout_ms": 300 }).to_string();
+    let path = "/v1/aggregates/money-transfer/t1/start-transfer";
+    daemon.post(path, &[], &data).await.ok();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let shown = daemon.get("/v1/processes/transfer/instances/t1").await;
+        let has_fired = |it: &Value| it["message"]["timer"] == "time-out";
+        let history = shown.body["history"].as_array();
+        if history.is_some_and(|history| history.iter().any(has_fired)) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{:#}", shown.body);
+        sleep(Duration::from_millis(20)).await;
+    }
+    // Nothing of it is forgotten by a crash.
+    daemon.kill();
+    daemon = place.start();
+    place.install_account(&daemon).await;
+    assert_eq!(ended(&daemon, "t1").await, "failed");
+    let stream = daemon.get("/v1/streams/money-transfer/t1").await.ok();
+    let last = at(&stream, "/events").as_array().unwrap().last().unwrap().clone();
+    assert_eq!(at(&last, "/data/reason"), "timed-out");
+    let (_, balance) = account(&daemon, "a1").await;
+    assert_eq!(balance, 50);
+    let events = types(&daemon, "account/a1").await;
+    let expected = ["account-opened", "debited-for-transfer", "transfer-refunded"];
+    assert_eq!(events, expected);
 }
 
 pub(super) async fn many_transfers_at_once_conserve_money(place: &Place) {
