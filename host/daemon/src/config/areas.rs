@@ -256,7 +256,7 @@ area! {
         /// Most commands of one process manager on the way at once.
         commands_in_flight_max: NonZeroUsize = processes().commands_in_flight_max;
         /// Most instances of one process manager whose commands wait. With more, it takes no further
-        /// events until there are fewer; outcomes and timers it always takes.
+        /// events and fires no timers until there are fewer; outcomes it always takes.
         instances_sending_max: NonZeroUsize = processes().instances_sending_max;
         /// How often a command is tried that its target fails on. Then the instance is told that it
         /// failed.

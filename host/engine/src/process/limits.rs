@@ -9,7 +9,7 @@ pub struct ProcessLimits {
     /// Most commands of one process manager on the way at once.
     pub commands_in_flight_max: NonZeroUsize,
     /// Most instances of one process manager whose commands wait; with more, it takes no further
-    /// events until there are fewer.
+    /// events and fires no timers until there are fewer.
     pub instances_sending_max: NonZeroUsize,
     /// How often a command is tried that its target fails on, before the instance is told that it
     /// failed.

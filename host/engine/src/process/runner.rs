@@ -10,8 +10,8 @@
 //!     └────────────────────────────────────────────────────┘
 //! ```
 //! Nothing in this circle waits for room: commands that wait to be sent are rows, the runner goes on
-//! while they are on the way, and with too many of them it takes no more *events*; outcomes and timers
-//! are always taken, so the number goes down.
+//! while they are on the way, and with too many of them it takes no more events and fires no timers;
+//! outcomes are always taken, so the number goes down.
 
 mod asked;
 mod events;
