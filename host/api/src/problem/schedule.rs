@@ -22,7 +22,7 @@ impl From<ScheduleError> for Problem {
             ),
             ScheduleError::Differs { fields, .. } => Self::new(
                 Code::ScheduleDiffers,
-                format!("{text}. Give the new one another id, or cancel the old one."),
+                format!("{text}. Give the new one another id: an id is used once, also when what had it is cancelled or done."),
             )
             .with("fields", fields.as_slice()),
             ScheduleError::TooMany { schedules_max } => Self::new(

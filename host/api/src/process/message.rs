@@ -57,9 +57,25 @@ pub(crate) enum MessageJson {
     /// An operator gave a message up that could not be handled.
     #[schema(title = "ProcessDiscardedMessage")]
     Discarded {
+        /// What it was, in words.
+        discarded: String,
         /// Why it could not be handled.
         cause: String,
     },
+}
+
+/// A message in a line.
+fn in_words(message: &HandledMessage) -> String {
+    match message {
+        HandledMessage::Event { event_type, stream, revision, .. } => {
+            format!("event {event_type}, {stream} at revision {revision}")
+        }
+        HandledMessage::Timer { name, due_at } => format!("timer {name}, due {due_at}"),
+        HandledMessage::Reply { command, target, .. } => {
+            format!("outcome of {command} to {target}")
+        }
+        HandledMessage::Discarded { message, .. } => in_words(message),
+    }
 }
 
 impl From<HandledMessage> for MessageJson {
@@ -83,7 +99,9 @@ impl From<HandledMessage> for MessageJson {
                 let command = command.to_string();
                 Self::Reply { command_id, command, target, outcome, code, cause }
             }
-            HandledMessage::Discarded { cause } => Self::Discarded { cause },
+            HandledMessage::Discarded { message, cause } => {
+                Self::Discarded { discarded: in_words(&message), cause }
+            }
         }
     }
 }

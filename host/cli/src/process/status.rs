@@ -115,6 +115,7 @@ pub(super) enum Message {
         cause: Option<String>,
     },
     Discarded {
+        discarded: String,
         cause: String,
     },
 }
@@ -192,9 +193,9 @@ impl Message {
                     (_, None) => text,
                 }
             }
-            Self::Discarded { cause } => {
+            Self::Discarded { discarded, cause } => {
                 format!(
-                    "left out by an operator, as it could not be handled: {}",
+                    "left out by an operator: {discarded}; it could not be handled: {}",
                     first_line(cause)
                 )
             }

@@ -81,6 +81,16 @@ impl Found {
     }
 }
 
+impl WhichArgs {
+    /// The first that is named and was not parked.
+    fn not_in(&self, before: &Found) -> Option<&str> {
+        let has = |found: &[(String, Parked)], name: &str| found.iter().any(|(it, _)| it == name);
+        let instance = self.instances.iter().find(|it| !has(&before.instances, it));
+        let stream = self.streams.iter().find(|it| !has(&before.streams, it));
+        instance.or(stream).map(String::as_str)
+    }
+}
+
 /// Runs `annals process replay`.
 pub(super) fn replay(args: &ReplayArgs, output: &mut Output) -> Result<(), Failure> {
     run(&args.which, ("replay", "replayed"), output)
@@ -123,6 +133,11 @@ fn run(
     let [instances, streams] =
         [(&before.instances, &after.instances), (&before.streams, &after.streams)]
             .map(|(before, after)| going_on(before, after));
+    if let Some(name) = args.not_in(&before) {
+        let hint =
+            format!("see what is parked with `annals process list {} --state parked`", args.name);
+        return Err(Failure::yours(format!("`{name}` is not parked")).with_hint(hint));
+    }
     if output.is_json() {
         let names = |found: &[(String, Parked)]| -> Vec<_> {
             found.iter().map(|(name, _)| name.clone()).collect()

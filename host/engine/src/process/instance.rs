@@ -205,6 +205,8 @@ pub enum HandledMessage {
     },
     /// A message was given up by an operator.
     Discarded {
+        /// The message.
+        message: Box<Self>,
         /// Why it could not be handled.
         cause: String,
     },

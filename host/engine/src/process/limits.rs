@@ -38,7 +38,7 @@ impl Default for ProcessLimits {
         Self {
             commands_in_flight_max: NonZeroUsize::MIN.saturating_add(255),
             instances_sending_max: NonZeroUsize::MIN.saturating_add(9_999),
-            send_attempts_max: NonZeroU32::MIN.saturating_add(9),
+            send_attempts_max: NonZeroU32::MIN.saturating_add(19),
             send_wait: Duration::from_millis(100),
             send_wait_max: Duration::from_secs(30),
             causation_depth_max: NonZeroU16::MIN.saturating_add(999),

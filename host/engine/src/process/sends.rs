@@ -58,6 +58,9 @@ pub(super) struct Sends {
     bytes_count: usize,
 }
 
+/// After so many attempts the log says why: about a second and a half after the first.
+const TOLD_AFTER_ATTEMPTS: u32 = 5;
+
 /// Most data of commands that is kept while they wait to be sent, in bytes.
 const BYTES_MAX: usize = 16 << 20;
 
@@ -263,7 +266,12 @@ impl Sends {
                     warn!(%instance, command = %sent.command, attempts, cause, "command given up");
                     return Some(Answered { instance, sent, reply: Reply::Failed { cause } });
                 }
-                debug!(%instance, command = %sent.command, attempts, cause, "command tried again");
+                let target = sent.target();
+                if attempts == TOLD_AFTER_ATTEMPTS {
+                    warn!(%instance, command = %sent.command, target, attempts, cause, "command tried again");
+                } else {
+                    debug!(%instance, command = %sent.command, target, attempts, cause, "command tried again");
+                }
                 wait.unwrap_or_else(|| self.wait_after(attempts))
             }
         };

@@ -40,7 +40,7 @@ impl Shared {
         stored.record.take(now, &self.limits);
         let Some(stored) = stored.replace(&*self.state, None).await? else { return Ok(()) };
         let command_id = stored.record.command_id();
-        let sent = self.commands.execute(command_of(&stored.record, data));
+        let sent = self.commands.execute_or_find(command_of(&stored.record, data));
         let ended = match tokio::time::timeout(self.limits.firing_wait_max, sent).await {
             Ok(ended) => ended,
             Err(late) => {

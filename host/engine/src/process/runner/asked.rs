@@ -144,9 +144,10 @@ impl Runner {
         let now = self.ports.shared.clock.now();
         let mut waiting = std::mem::take(&mut instance.waiting);
         if asked == Unpark::Discard {
-            waiting.pop_front();
-            instance.messages_count = instance.messages_count.saturating_add(1);
-            instance.note(discarded(parked.cause, now));
+            if let Some(message) = waiting.pop_front() {
+                instance.messages_count = instance.messages_count.saturating_add(1);
+                instance.note(discarded(&message, parked.cause, now));
+            }
         }
         let mut waiting_bytes: usize = waiting.iter().map(|it| tables::json(it).len()).sum();
         while let Some(message) = waiting.pop_front() {
@@ -300,10 +301,11 @@ fn fits(instance: Instance, waiting_bytes: usize) -> Result<Instance, String> {
     Err(InstanceTooLarge { size, max: REACTED_BYTES_MAX }.to_string())
 }
 
-fn discarded(cause: String, now: Timestamp) -> HistoryEntry {
+fn discarded(message: &Message, cause: String, now: Timestamp) -> HistoryEntry {
+    let message = Box::new(message.handled());
     HistoryEntry {
         at: now,
-        message: HandledMessage::Discarded { cause },
+        message: HandledMessage::Discarded { message, cause },
         commands: Vec::new(),
         started_timers: Vec::new(),
         cancelled_timers: Vec::new(),
