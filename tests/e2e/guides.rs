@@ -30,7 +30,11 @@ fn the_guide_of_claims_prints_what_it_says() {
 fn the_guide_of_traces_prints_what_it_says() {
     // Guards `docs/guide/tracing.md`, and `annals trace` as people see it.
     let guide = Guide { text: guide!("tracing"), ..Guide::default() };
-    let plugins: [(&str, &[u8]); 1] = [("plugins/bank/account", annals_components::account())];
+    let plugins: [(&str, &[u8]); 3] = [
+        ("plugins/bank/account", annals_components::account()),
+        ("plugins/bank/money-transfer", annals_components::money_transfer()),
+        ("plugins/bank/transfer", annals_components::transfer()),
+    ];
     run_with(&guide, &plugins);
 }
 
