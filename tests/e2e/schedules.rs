@@ -1,8 +1,6 @@
 //! Scheduled commands on the real binary: a daemon that is stopped and killed, and the clock of the
 //! machine.
 
-mod guide;
-
 use std::time::Duration;
 
 use hyper::Method;

@@ -1,8 +1,6 @@
 //! Subscriptions and event streams on the real binary: members that die, a daemon that is killed, and
 //! a client that does not read.
 
-mod guide;
-
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

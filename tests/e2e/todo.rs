@@ -1,6 +1,5 @@
 //! To-do lists over HTTP: the acceptance scenarios, on the real binary; and the page of them.
 
-mod guide;
 mod page;
 
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! What one request led to, on the real binary: over HTTP, on every kind of store, and by `annals trace`.
 
+mod transfers;
+
 use serde_json::{Value, json};
 
 use crate::drivers::Place;
@@ -43,16 +45,19 @@ async fn lead_to_something(daemon: &Daemon) {
     daemon.post("/v1/streams/note/n1", &headers, noted).await.ok();
 }
 
-/// What a trace says, without times.
-fn trace(place: Option<&Place>, daemon: &Daemon) -> Vec<String> {
-    let mut command = annals();
-    if let Some(place) = place {
-        place.configure(&mut command);
-    }
-    let done = command.args(["trace", CORRELATION, "--server", daemon.url()]).output().unwrap();
+/// What a trace prints.
+fn trace_with(daemon: &Daemon, arguments: &[&str]) -> Vec<String> {
+    let done = annals().arg("trace").args(arguments).args(["--server", daemon.url()]).output();
+    let done = done.unwrap();
     let (said, error) = (String::from_utf8(done.stdout).unwrap(), done.stderr);
     assert!(done.status.success() && error.is_empty(), "{}", String::from_utf8_lossy(&error));
-    said.lines().map(without_time).collect()
+    said.lines().map(ToOwned::to_owned).collect()
+}
+
+/// What a trace says, without times.
+fn trace(daemon: &Daemon, correlation_id: &str) -> Vec<String> {
+    let lines = trace_with(daemon, &[correlation_id]);
+    lines.iter().map(|line| without_time(line)).collect()
 }
 
 fn without_time(line: &str) -> String {
@@ -100,12 +105,12 @@ async fn is_whole(place: Place) {
         daemon.account(&format!("other{number}"), "open-account", open).await.ok();
     }
     lead_to_something(&daemon).await;
-    assert_eq!(trace(Some(&place), &daemon), expected());
+    assert_eq!(trace(&daemon, CORRELATION), expected());
     // A rejected command is answered before it is durable, but not after what came behind it.
     daemon.kill();
     drop(daemon);
     let daemon = place.start();
-    assert_eq!(trace(Some(&place), &daemon), expected());
+    assert_eq!(trace(&daemon, CORRELATION), expected());
     let events = daemon.get("/v1/streams/note/n1").await.ok();
     for event in at(&events, "/events").as_array().unwrap() {
         assert_eq!(event["correlation_id"], CORRELATION);

@@ -85,7 +85,7 @@ async fn a_schedule_is_made_shown_and_cancelled() {
         &json!({
             "code": "schedule-differs",
             "detail": "Schedule `opening` is there with other content: timing. Give the new one \
-                another id, or cancel the old one.",
+                another id: an id is used once, also when what had it is cancelled or done.",
             "fields": ["timing"],
         }),
     );

@@ -18,6 +18,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::guest::{self, SEEN, SUMS};
 use crate::ledger::{Ledger, SentAppend, SentCommand};
+use crate::processes;
 use crate::world::{Log, PartitionLog, World};
 
 /// Checks all that holds at any time.
@@ -29,6 +30,7 @@ pub(crate) async fn all(world: &mut World) -> anyhow::Result<()> {
     check_decisions(&log.commits)?;
     check_claims(&log.commits)?;
     check_ledger(&log, &world.ledger)?;
+    processes::check_log(&log).context("process managers")?;
     check_view(world, &log).await.context("the view")?;
     world.known = log.commits;
     Ok(())
@@ -149,7 +151,8 @@ fn check_ledger(log: &Log, ledger: &Ledger) -> anyhow::Result<()> {
         check_append(sent, events.get(&sent.id).copied())
             .with_context(|| format!("append {}", sent.id))?;
     }
-    let sent_count = ledger.commands.len() + ledger.schedules.len();
+    let of_hosts = ledger.schedules.len() + processes::commands_count(log);
+    let sent_count = ledger.commands.len() + of_hosts;
     ensure!(recorded.len() <= sent_count, "there are commands that nobody sent");
     Ok(())
 }

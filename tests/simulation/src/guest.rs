@@ -1,5 +1,5 @@
 //! The plugins of the simulation, native: an aggregate that keeps a sum which never goes below zero,
-//! under two names, and a projection of all sums.
+//! under two names, a projection of all sums, and the process manager of `courier.rs`.
 //!
 //! The "component" is its kind and name as text. What an aggregate decides is a plain function, so
 //! that the check can decide again.
@@ -19,9 +19,11 @@ use annals_core::plugin::{
 use annals_core::port::GuestRuntime;
 use annals_core::port::guest::{
     AggregateGuest, EntityHandle, GuestFailure, GuestPlugin, Inspection, LoadError,
-    ProjectionGuest, ViewReader,
+    ProcessManagerGuest, ProjectionGuest, ViewReader,
 };
 use bytes::Bytes;
+
+use crate::courier::{COURIER, Courier, Mood, SENT, TARGET};
 
 /// The aggregates.
 pub(crate) const AGGREGATES: [&str; 2] = ["wallet", "till"];
@@ -47,7 +49,8 @@ pub(crate) const COMMANDS: [&str; 6] = ["add", "split", "look", "claim", "free",
 /// The bytes of all plugins.
 pub(crate) fn components() -> Vec<Bytes> {
     let aggregates = AGGREGATES.map(|name| Bytes::from(format!("aggregate {name}")));
-    aggregates.into_iter().chain([Bytes::from(format!("projection {PROJECTION}"))]).collect()
+    let others = [format!("projection {PROJECTION}"), format!("process-manager {COURIER}")];
+    aggregates.into_iter().chain(others.map(Bytes::from)).collect()
 }
 
 /// What an aggregate with this sum decides.
@@ -89,13 +92,15 @@ pub(crate) fn place_key(partition: Partition, position: Position) -> Vec<u8> {
 
 /// Runs the plugins in here.
 #[derive(Debug)]
-pub(crate) struct NativeRuntime;
+pub(crate) struct NativeRuntime {
+    pub(crate) mood: Arc<Mood>,
+}
 
 impl NativeRuntime {
     fn parse(bytes: &[u8]) -> Option<(PluginKind, PluginName)> {
         let (kind, name) = std::str::from_utf8(bytes).ok()?.split_once(' ')?;
-        let is_aggregate = kind == PluginKind::Aggregate.as_str();
-        let kind = if is_aggregate { PluginKind::Aggregate } else { PluginKind::Projection };
+        let kinds = [PluginKind::Aggregate, PluginKind::Projection, PluginKind::ProcessManager];
+        let kind = kinds.into_iter().find(|it| it.as_str() == kind)?;
         Some((kind, PluginName::new(name).ok()?))
     }
 }
@@ -119,20 +124,32 @@ impl GuestRuntime for NativeRuntime {
         let inspection = self.inspect(bytes)?;
         let not_a_component = || LoadError::NotAComponent { cause: "not of here".to_owned() };
         let (kind, name) = Self::parse(bytes).ok_or_else(not_a_component)?;
-        let commands = COMMANDS.iter().filter(|_| kind == PluginKind::Aggregate);
+        let commands: &[&str] = match kind {
+            PluginKind::Aggregate => &COMMANDS,
+            PluginKind::ProcessManager => &SENT,
+            _ => &[],
+        };
+        let sent = commands.iter().filter(|_| kind == PluginKind::ProcessManager);
+        let targets = sent.filter_map(|_| PluginName::new(TARGET).ok()).collect();
+        let tables = [SUMS, SEEN].into_iter().filter(|_| kind == PluginKind::Projection);
         let description = Description {
             name,
             version: "1.0.0".to_owned(),
             summary: String::new(),
-            commands: commands.filter_map(|name| CommandName::new(name).ok()).map(number).collect(),
+            commands: commands
+                .iter()
+                .filter_map(|name| CommandName::new(name).ok())
+                .map(number)
+                .collect(),
             events: EventType::new(ADDED).ok().map(number).into_iter().collect(),
-            targets: Vec::new(),
-            tables: [SUMS, SEEN].iter().filter_map(|name| TableName::new(name).ok()).collect(),
+            targets,
+            tables: tables.filter_map(|name| TableName::new(name).ok()).collect(),
             produces: Vec::new(),
             begins_later: false,
             state_schema: "1".to_owned(),
         };
-        Ok(Arc::new(NativePlugin { inspection, description: Arc::new(description) }))
+        let mood = Arc::clone(&self.mood);
+        Ok(Arc::new(NativePlugin { inspection, description: Arc::new(description), mood }))
     }
 }
 
@@ -149,6 +166,7 @@ fn number<N>(name: N) -> MessageType<N> {
 struct NativePlugin {
     inspection: Inspection,
     description: Arc<Description>,
+    mood: Arc<Mood>,
 }
 
 impl GuestPlugin for NativePlugin {
@@ -167,14 +185,18 @@ impl GuestPlugin for NativePlugin {
     fn projection(&self) -> Result<Box<dyn ProjectionGuest>, GuestFailure> {
         Ok(Box::new(Projection))
     }
+
+    fn process_manager(&self) -> Result<Box<dyn ProcessManagerGuest>, GuestFailure> {
+        Ok(Box::new(Courier { mood: Arc::clone(&self.mood) }))
+    }
 }
 
-fn trap(call: &'static str, cause: &str) -> GuestFailure {
+pub(crate) fn trap(call: &'static str, cause: &str) -> GuestFailure {
     GuestFailure::Trap { plugin: "native".to_owned(), call, cause: cause.to_owned() }
 }
 
 /// The numbers that the data of some events are.
-fn numbers(ends: &[u32], bytes: &[u8]) -> Option<Vec<i64>> {
+pub(crate) fn numbers(ends: &[u32], bytes: &[u8]) -> Option<Vec<i64>> {
     let mut start = 0;
     let mut next = |end: &u32| {
         let end = usize::try_from(*end).ok()?;

@@ -16,7 +16,8 @@
 //! `annals_core::invariants` and some of the simulation's own.
 //!
 //! [`run`] is where to start. `life.rs` is one life and its steps, `client.rs` what is sent and
-//! noted, `schedules.rs` the same of what is due later, `check.rs` what must hold, `guest.rs` the plugins, `plan.rs` faults and deaths, `broken.rs`
+//! noted, `schedules.rs` the same of what is due later, `check.rs` what must hold, `processes.rs` the same
+//! of process managers, `guest.rs` and `courier.rs` the plugins, `plan.rs` faults and deaths, `broken.rs`
 //! drivers that break their contract, which must be found out.
 #![expect(
     clippy::future_not_send,
@@ -26,10 +27,13 @@
 mod broken;
 mod check;
 mod client;
+mod courier;
 mod guest;
+mod held;
 mod ledger;
 mod life;
 mod plan;
+mod processes;
 mod schedules;
 mod world;
 

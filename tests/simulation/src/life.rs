@@ -4,6 +4,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use annals_engine::process::limits::ProcessLimits;
 use annals_engine::schedule::ScheduleLimits;
 use annals_engine::{Engine, EngineOptions, Placement, Ports};
 use annals_store_memory::faulty::Random;
@@ -12,7 +13,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::world::World;
-use crate::{check, client, guest, schedules};
+use crate::{check, client, guest, processes, schedules};
 
 /// Most steps of a life (exclusive).
 const STEPS_MAX: u64 = 40;
@@ -114,6 +115,7 @@ async fn stop(world: &mut World, hosts: &[Engine], kind: Kind) -> anyhow::Result
         let engine = hosts.first().context("no host")?;
         client::clear_up(world, engine).await.context("clearing up")?;
         schedules::clear_up(world, engine).await.context("scheduled commands")?;
+        processes::clear_up(world, engine).await.context("process managers")?;
         for engine in hosts {
             client::reach_heads(world, engine).await?;
         }
@@ -132,7 +134,7 @@ async fn step(
     random: &mut Random,
 ) -> anyhow::Result<()> {
     let engine = client::pick(hosts, random)?;
-    match random.below(18) {
+    match random.below(20) {
         0..=7 => client::send_commands(world, hosts, random).await,
         8..=9 => client::append_plain(world, engine, random).await,
         10 => client::read_state(world, engine, random).await,
@@ -148,6 +150,7 @@ async fn step(
             Ok(())
         }
         15..=16 => schedules::step(world, engine, random).await,
+        17..=18 => processes::step(world, engine, random).await,
         _ => {
             tokio::time::sleep(Duration::from_millis(random.below(300))).await;
             Ok(())
@@ -168,6 +171,15 @@ fn options() -> EngineOptions {
         projection_retry_wait_max: Duration::from_millis(100),
         standby_check_every: Duration::from_millis(50),
         standby_takeover_after: Duration::from_millis(200),
+        processes: ProcessLimits {
+            commands_in_flight_max: NonZeroUsize::MIN.saturating_add(1),
+            instances_sending_max: NonZeroUsize::MIN.saturating_add(1),
+            send_attempts_max: NonZeroU32::MIN.saturating_add(2),
+            send_wait: Duration::from_millis(20),
+            send_wait_max: Duration::from_millis(100),
+            messages_waiting_max: NonZeroUsize::MIN.saturating_add(3),
+            ..ProcessLimits::default()
+        },
         schedules: ScheduleLimits {
             in_flight_max: NonZeroUsize::MIN.saturating_add(1),
             attempts_max: NonZeroU32::MIN.saturating_add(2),

@@ -16,10 +16,13 @@ use annals_core::time::{Clock, Timestamp};
 use annals_engine::Ports;
 use annals_store_memory::faulty::{FaultyBus, FaultyEventStore, FaultyStateStores, Random};
 use annals_store_memory::{MemoryBlobStore, MemoryStateStores, VolatileEventStore};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::broken::{Breach, Broken, BrokenStates};
+use crate::courier::Mood;
 use crate::guest::NativeRuntime;
+use crate::held::HeldStates;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 
@@ -31,6 +34,7 @@ pub(crate) struct World {
     blobs: Arc<MemoryBlobStore>,
     pub(crate) plan: Arc<Plan>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) mood: Arc<Mood>,
     ids: Arc<CountingIds>,
     breach: Option<Breach>,
     pub(crate) ledger: Ledger,
@@ -86,6 +90,7 @@ impl World {
             blobs: Arc::new(MemoryBlobStore::new()),
             plan,
             clock: Arc::new(ManualClock::new()),
+            mood: Arc::default(),
             ids: Arc::new(CountingIds::default()),
             breach,
             ledger: Ledger::default(),
@@ -102,6 +107,8 @@ impl World {
         };
         let states =
             BrokenStates::around(Arc::<MemoryStateStores>::clone(&self.states), self.breach);
+        let clock = Arc::clone(&self.clock);
+        let states = Arc::new(HeldStates { stores: states, clock });
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
         let faults = Arc::<Plan>::clone(&self.plan);
         Ports {
@@ -109,7 +116,7 @@ impl World {
             states: Arc::new(FaultyStateStores::new(states, Arc::<Plan>::clone(&faults))),
             blobs: Arc::<MemoryBlobStore>::clone(&self.blobs),
             bus: Arc::new(FaultyBus::new(bus, faults)),
-            runtime: Arc::new(NativeRuntime),
+            runtime: Arc::new(NativeRuntime { mood: Arc::clone(&self.mood) }),
             clock: Arc::<ManualClock>::clone(&self.clock),
             ids: Arc::<CountingIds>::clone(&self.ids),
         }
@@ -178,6 +185,8 @@ impl World {
 pub(crate) struct ManualClock {
     ms: AtomicU64,
     is_held: AtomicBool,
+    /// Wakes in the order in which they wait; a `watch` would not.
+    released: Notify,
 }
 
 /// The time while the clock is held: before anything that is ever due.
@@ -185,7 +194,11 @@ const HELD_MS: u64 = 1_700_000_000_000;
 
 impl ManualClock {
     fn new() -> Self {
-        Self { ms: AtomicU64::new(1_795_167_000_000), is_held: AtomicBool::new(false) }
+        Self {
+            ms: AtomicU64::new(1_795_167_000_000),
+            is_held: AtomicBool::new(false),
+            released: Notify::new(),
+        }
     }
 
     /// Holds the clock at a time long ago: while plugins are loaded on other threads, of which the seed
@@ -197,6 +210,14 @@ impl ManualClock {
     /// Lets it go on where it was.
     pub(crate) fn release(&self) {
         self.is_held.store(false, Ordering::Relaxed);
+        self.released.notify_waiters();
+    }
+
+    /// Waits until it goes on.
+    pub(crate) async fn released(&self) {
+        while self.is_held.load(Ordering::Relaxed) {
+            self.released.notified().await;
+        }
     }
 
     /// Lets time pass.

@@ -216,7 +216,7 @@ pub(super) fn print(answer: &Answer, output: &mut Output) -> Result<(), Failure>
             || revision.map_or_else(String::new, |revision| format!(" at revision {revision}")),
             |Rejection { code, message }| format!(": {code}: {message}"),
         );
-        row("outcome", format!("{outcome}, was due {due_at}{said}"));
+        row("outcome", format!("{due_at}  {outcome}{said}"));
     }
     text::table(&rows).into_iter().try_for_each(|line| output.line(line))
 }

@@ -58,6 +58,11 @@ impl Commit {
         self.recorded_at.parse().unwrap_or_default()
     }
 
+    /// Whether a schedule led to it: no message of the store did.
+    fn is_of_schedule(&self) -> bool {
+        self.principal.as_ref().is_some_and(|who| who.starts_with("schedule/"))
+    }
+
     /// What happened, without when.
     fn text(&self) -> String {
         let what = match &self.command {
@@ -116,7 +121,7 @@ struct Branch {
 impl Branch {
     fn line(&self, after_ms: u64, text: &str) -> String {
         let branch = if self.is_last { "└─" } else { "├─" };
-        format!("{}{branch} +{after_ms} ms {text}", self.indent)
+        format!("{}{branch} +{} {text}", self.indent, elapsed(after_ms))
     }
 
     /// What lines below begin with.
@@ -202,7 +207,8 @@ impl Tree {
             let began = commit.time();
             let is_in_circle = self.roots_in_circles.contains(&root);
             let where_ = if is_in_circle { "in a circle" } else { "which is not in here" };
-            let cause = commit.causation_id.as_ref();
+            // What a schedule sends says that by whom it is sent.
+            let cause = commit.causation_id.as_ref().filter(|_| !commit.is_of_schedule());
             let cause = cause.map(|id| format!("   (caused by {id}, {where_})"));
             let (at, text) = (&commit.recorded_at, commit.text());
             lines.push(format!("{at} {text}{}", cause.unwrap_or_default()));
@@ -257,6 +263,18 @@ fn put_commits(children: &[usize], indent: &str, waiting: &mut Vec<Next>) {
 
 fn after(began: Timestamp, commit: &Commit) -> u64 {
     commit.time().ms_since(began)
+}
+
+/// A time as exact as people read it: timers may fire after days.
+fn elapsed(ms: u64) -> String {
+    let (s, min, h) = (ms / 1_000, ms / 60_000, ms / 3_600_000);
+    match ms {
+        0..10_000 => format!("{ms} ms"),
+        10_000..120_000 => format!("{s}.{} s", ms % 1_000 / 100),
+        120_000..7_200_000 => format!("{min} min {} s", s % 60),
+        7_200_000..172_800_000 => format!("{h} h {} min", min % 60),
+        _ => format!("{} d {} h", h / 24, h % 24),
+    }
 }
 
 #[cfg(test)]

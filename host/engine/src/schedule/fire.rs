@@ -40,7 +40,7 @@ impl Shared {
         stored.record.take(now, &self.limits);
         let Some(stored) = stored.replace(&*self.state, None).await? else { return Ok(()) };
         let command_id = stored.record.command_id();
-        let sent = self.commands.execute_or_find(command_of(&stored.record, data));
+        let sent = self.commands.execute_or_find(command_of(id, &stored.record, data));
         let ended = match tokio::time::timeout(self.limits.firing_wait_max, sent).await {
             Ok(ended) => ended,
             Err(late) => {
@@ -106,7 +106,7 @@ impl Shared {
     }
 }
 
-fn command_of(record: &Record, data: bytes::Bytes) -> CommandRequest {
+fn command_of(id: &ScheduleId, record: &Record, data: bytes::Bytes) -> CommandRequest {
     debug_assert!(matches!(record.stage, Stage::Firing(_)), "nobody took it");
     CommandRequest {
         aggregate: record.aggregate.clone(),
@@ -122,7 +122,8 @@ fn command_of(record: &Record, data: bytes::Bytes) -> CommandRequest {
             // alone: without an id, the command's own becomes it.
             correlation_id: record.correlation_id.clone().filter(|_| !record.timing.is_recurring()),
             causation_id: Some(record.incarnation),
-            principal: record.principal.clone(),
+            // Where nobody is known to have asked for it, who looks at the log sees what did.
+            principal: record.principal.clone().or_else(|| Some(format!("schedule/{id}").into())),
         },
     }
 }

@@ -85,6 +85,37 @@ fn who_names_an_unknown_cause_or_itself_begins_a_tree() {
 }
 
 #[test]
+fn what_a_schedule_sends_begins_a_tree_and_says_so() {
+    // Guards the root of what nobody asked for just then: its cause is no message that could be in here.
+    let mut sent = commit(0, "incarnation", Some("c1"), &[]);
+    sent["principal"] = json!("schedule/pocket-money");
+    check(
+        vec![sent],
+        &["2026-11-20T09:30:00.000Z do-c1 → s/1   accepted   (by schedule/pocket-money)"],
+    );
+}
+
+#[test]
+fn times_are_as_exact_as_people_read_them() {
+    // Guards lines of what waited for a timer, where milliseconds say nothing.
+    let times = [
+        (9_999, "9999 ms"),
+        (10_000, "10.0 s"),
+        (60_250, "60.2 s"),
+        (119_999, "119.9 s"),
+        (120_000, "2 min 0 s"),
+        (7_199_999, "119 min 59 s"),
+        (7_200_000, "2 h 0 min"),
+        (172_799_999, "47 h 59 min"),
+        (172_800_000, "2 d 0 h"),
+        (90_000_000_000, "1041 d 16 h"),
+    ];
+    for (ms, text) in times {
+        assert_eq!(elapsed(ms), text);
+    }
+}
+
+#[test]
 fn those_who_name_each_other_as_cause_are_all_shown_once() {
     // Guards against causes in a circle, which clients can make: nothing is left out, nothing is for ever.
     check(

@@ -116,6 +116,10 @@ impl Runner {
             return Ok(false);
         }
         let due = tables::due(&*self.state, now, MESSAGES_MAX).await?;
+        if due.is_empty() {
+            // Another host has fired them. Waiting for a time that is over would be no waiting.
+            self.next_due = tables::next_due(&*self.state).await?;
+        }
         draft.load(&*self.state, due.iter().map(|(_, instance)| instance)).await?;
         for (at, instance) in &due {
             self.make_room(draft, fence, instance).await?;
