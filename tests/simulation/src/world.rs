@@ -230,7 +230,7 @@ impl ManualClock {
     pub(crate) fn step(&self, random: &mut Random) {
         let now = self.ms.load(Ordering::Relaxed);
         let moved = if random.happens(200) {
-            now.saturating_sub(random.below(3_600_000))
+            now.saturating_sub(random.below(600_000))
         } else {
             now.saturating_add(random.below(60_000))
         };
