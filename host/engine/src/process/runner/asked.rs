@@ -143,11 +143,11 @@ impl Runner {
         let Some(parked) = instance.parked.take() else { return Ok(()) };
         let now = self.ports.shared.clock.now();
         let mut waiting = std::mem::take(&mut instance.waiting);
-        if asked == Unpark::Discard {
-            if let Some(message) = waiting.pop_front() {
-                instance.messages_count = instance.messages_count.saturating_add(1);
-                instance.note(discarded(&message, parked.cause, now));
-            }
+        if asked == Unpark::Discard
+            && let Some(message) = waiting.pop_front()
+        {
+            instance.messages_count = instance.messages_count.saturating_add(1);
+            instance.note(discarded(&message, parked.cause, now));
         }
         let mut waiting_bytes: usize = waiting.iter().map(|it| tables::json(it).len()).sum();
         while let Some(message) = waiting.pop_front() {
