@@ -41,9 +41,14 @@ pub(crate) struct Mood {
 }
 
 impl Mood {
-    /// Lets it be well or not from now on.
-    pub(crate) fn set(&self, is_bad: bool) {
-        self.is_bad.store(is_bad, Ordering::Relaxed);
+    /// From now on it cannot handle everything.
+    pub(crate) fn turn_bad(&self) {
+        self.is_bad.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on it handles everything.
+    pub(crate) fn turn_good(&self) {
+        self.is_bad.store(false, Ordering::Relaxed);
     }
 
     fn is_bad(&self) -> bool {

@@ -34,7 +34,11 @@ pub(crate) async fn step(
     random: &mut Random,
 ) -> anyhow::Result<()> {
     if random.happens(500) {
-        world.mood.set(random.happens(500));
+        if random.happens(500) {
+            world.mood.turn_bad();
+        } else {
+            world.mood.turn_good();
+        }
         return Ok(());
     }
     match engine.ask_process_all(&PluginName::new(COURIER)?, Unpark::Replay).await {
@@ -101,7 +105,7 @@ pub(crate) fn check_log(log: &Log) -> anyhow::Result<()> {
 
 /// Lets all the time pass that is needed, and checks that everything was handled, once.
 pub(crate) async fn clear_up(world: &World, engine: &Engine) -> anyhow::Result<()> {
-    world.mood.set(false);
+    world.mood.turn_good();
     let name = PluginName::new(COURIER)?;
     let mut looks_count = 0;
     loop {
