@@ -185,7 +185,7 @@ fn options(kind: Kind) -> EngineOptions {
             send_attempts_max: NonZeroU32::MIN.saturating_add(2),
             send_wait: Duration::from_millis(20),
             send_wait_max: Duration::from_millis(100),
-            messages_waiting_max: NonZeroUsize::MIN.saturating_add(3),
+            messages_waiting_max: NonZeroUsize::MIN.saturating_add(11),
             ..ProcessLimits::default()
         },
         schedules: ScheduleLimits {
