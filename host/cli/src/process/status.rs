@@ -286,8 +286,10 @@ mod tests {
             reply(json!({"outcome": "failed", "cause": "given up\n  at x"})),
             "failed: deposit to account/a, given up"
         );
-        let discarded = of(json!({"kind": "discarded", "cause": "no\n at"}));
-        assert_eq!(discarded, "left out by an operator, as it could not be handled: no");
+        let discarded =
+            of(json!({"kind": "discarded", "discarded": "event opened", "cause": "no\n at"}));
+        let expected = "left out by an operator: event opened; it could not be handled: no";
+        assert_eq!(discarded, expected);
         let entry = Entry::deserialize(json!({
             "at": "T", "message": event, "commands": [{"command": "deposit", "target": "account/a"}],
             "started_timers": ["late"], "cancelled_timers": ["early"], "is_end": true,
