@@ -116,6 +116,8 @@ fn what_cannot_be_handled_is_shown_replayed_in_vain_and_discarded() {
     let shown = talk.say(&["process", "show", "transfer", "t1"]).ok();
     assert!(shown.starts_with("t1 of transfer: ended\n"), "{shown}");
     assert!(story(&shown)[0].starts_with("left out by an operator: event "), "{shown:#}");
-    let nothing = talk.say(&["process", "replay", "transfer", "t1"]).ok();
+    let nothing = talk.say(&["process", "replay", "transfer", "t1"]).failed(1);
+    assert!(nothing.contains("`t1` is not parked"), "{nothing}");
+    let nothing = talk.say(&["process", "replay", "transfer", "--all"]).ok();
     assert_eq!(nothing, "nothing of that is parked\n");
 }
