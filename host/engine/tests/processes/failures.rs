@@ -273,7 +273,8 @@ fn an_event_that_concerns_more_instances_than_fit_a_commit_reaches_each_once() {
 fn a_version_that_does_not_know_a_command_of_the_one_before_parks_its_outcome() {
     // Guards upgrades in the middle: the outcome waits for a version that understands it.
     run(async {
-        let world = World::new();
+        let mut world = World::new();
+        world.options.processes.send_attempts_max = NonZeroU32::new(8).unwrap();
         let engine = start_with_adder(&world).await;
         add(&engine, "a", NOBODY).await.unwrap();
         until(&engine, |progress| progress.sending_count == 1).await;
